@@ -1,0 +1,3 @@
+java_import = native.java_import
+java_runtime = native.java_runtime
+java_toolchain = native.java_toolchain
