@@ -1,0 +1,79 @@
+// raft/metadata_quorum.h
+//
+// MetadataQuorum is what the rest of a node sees of Raft: it proposes batches of opaque records
+// and hears, in log order, what was committed. Implemented by RaftNode (raft/raft_node.h); tests
+// of the controller use a single-node fake.
+//
+// Owned by the Raft loop; Propose and the getters are called there, and listeners run there.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/ids.h"
+
+namespace quorate {
+
+// One batch of the metadata log: records that were appended, and are committed, together.
+struct MetadataBatch {
+  LogIndex first;  // index of the first record; record i has index first + i
+  Term term;
+  WallMillis append_time = 0;  // leader's wall clock when it appended
+  std::string cause;           // serialised pb::Cause; empty for the quorum's own control records
+  bool control = false;        // leader-change and the like: to be skipped, but it takes its index
+  std::vector<std::string> records;  // serialised pb::MetadataRecord each
+
+  LogIndex end() const { return first + static_cast<int64_t>(records.size()); }  // exclusive
+};
+
+// Who leads the quorum, as this node knows it.
+struct QuorumLeader {
+  Term term;
+  NodeId leader = kNoNode;  // kNoNode: unknown
+  bool operator==(const QuorumLeader&) const = default;
+};
+
+// Hears of the quorum. All calls come on the Raft loop, in the order things happened.
+class MetadataListener {
+ public:
+  virtual ~MetadataListener() = default;
+
+  // Batches became known as committed: contiguous, each exactly once, from the log start on.
+  virtual void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) = 0;
+
+  // The leader or the term changed.
+  virtual void OnLeaderChange(const QuorumLeader& leader) = 0;
+
+  // This node leads `term`, and every batch of earlier terms has been given to OnCommit: proposals
+  // are accepted. Ends with the next OnLeaderChange.
+  virtual void OnBecomeActive(Term term) = 0;
+};
+
+class MetadataQuorum {
+ public:
+  virtual ~MetadataQuorum() = default;
+
+  // Registers before the quorum starts; the listener outlives it.
+  virtual void AddListener(MetadataListener* listener) = 0;
+
+  // Appends one batch to the leader's log, atomically, and returns the index of its first record.
+  // It is committed once OnCommit shows it; if another leader takes over first it may be lost:
+  // whoever waits learns that from OnLeaderChange.
+  // REQUIRES: records not empty.
+  // ERRORS: kFailedPrecondition if this node does not lead `term`; kInvalidArgument if the batch
+  // exceeds max_batch_bytes(); kUnavailable if the log failed. Nothing was appended then.
+  virtual absl::StatusOr<LogIndex> Propose(Term term, std::vector<std::string> records,
+                                           std::string cause) = 0;
+
+  virtual size_t max_batch_bytes() const = 0;
+  virtual QuorumLeader leader() const = 0;
+  virtual LogIndex commit_index() const = 0;   // exclusive
+  virtual LogIndex log_end_index() const = 0;  // exclusive
+};
+
+}  // namespace quorate
