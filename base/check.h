@@ -35,19 +35,19 @@ void SetCheckFailureHook(void (*hook)());
 
 }  // namespace quorate
 
-#define QCHECK(condition)                                                               \
-  do {                                                                                  \
-    if (__builtin_expect(!(condition), 0))                                              \
-      ::quorate::internal::CheckFailed(__FILE__, __LINE__, #condition, std::string());  \
+#define QCHECK(condition)                                                              \
+  do {                                                                                 \
+    if (__builtin_expect(!(condition), 0))                                             \
+      ::quorate::internal::CheckFailed(__FILE__, __LINE__, #condition, std::string()); \
   } while (0)
 
-#define QUORATE_CHECK_OP(a, op, b)                                                                 \
-  do {                                                                                             \
-    const auto& quorate_check_a = (a);                                                             \
-    const auto& quorate_check_b = (b);                                                             \
-    if (__builtin_expect(!(quorate_check_a op quorate_check_b), 0))                                \
-      ::quorate::internal::CheckOpFailed(__FILE__, __LINE__, #a " " #op " " #b, quorate_check_a,   \
-                                         quorate_check_b);                                         \
+#define QUORATE_CHECK_OP(a, op, b)                                                               \
+  do {                                                                                           \
+    const auto& quorate_check_a = (a);                                                           \
+    const auto& quorate_check_b = (b);                                                           \
+    if (__builtin_expect(!(quorate_check_a op quorate_check_b), 0))                              \
+      ::quorate::internal::CheckOpFailed(__FILE__, __LINE__, #a " " #op " " #b, quorate_check_a, \
+                                         quorate_check_b);                                       \
   } while (0)
 
 #define QCHECK_EQ(a, b) QUORATE_CHECK_OP(a, ==, b)

@@ -35,9 +35,7 @@ class StrongId {
     value_ += n;
     return *this;
   }
-  constexpr Rep operator-(StrongId other) const {
-    return static_cast<Rep>(value_ - other.value_);
-  }
+  constexpr Rep operator-(StrongId other) const { return static_cast<Rep>(value_ - other.value_); }
 
   template <typename H>
   friend H AbslHashValue(H h, StrongId id) {

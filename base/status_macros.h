@@ -19,11 +19,11 @@ inline void IgnoreError(const absl::Status& status, const char* why) {
 
 }  // namespace quorate
 
-#define Q_RETURN_IF_ERROR(expr)                                  \
-  do {                                                           \
-    if (absl::Status q_status = (expr); !q_status.ok()) {        \
-      return q_status;                                           \
-    }                                                            \
+#define Q_RETURN_IF_ERROR(expr)                           \
+  do {                                                    \
+    if (absl::Status q_status = (expr); !q_status.ok()) { \
+      return q_status;                                    \
+    }                                                     \
   } while (0)
 
 #define QUORATE_CONCAT_INNER(a, b) a##b
