@@ -1,0 +1,238 @@
+// storage/log.h
+//
+// Log is one replica's sequence of record batches on disk: a data partition, or the metadata log
+// (where offset = log index and leader epoch = term). It keeps segments, indexes, leader epochs,
+// producer state and the transaction index in step.
+//
+//   log start        flushed end          end
+//      v                 v                 v
+//   [0,20)[20,35)[35,   50              , 61)      the last segment is the active one
+//
+// Thread-compatible: owned by one loop. Calls marked BLOCKS wait for the disk: on a loop make them
+// only where that is acceptable (start, truncation after a failover), or run them on the
+// BlockingPool while nothing else touches the log. All others work on the page cache.
+//
+// The high watermark is its owner's: reads are bounded by an offset the caller gives, and nothing
+// here knows what is committed.
+//
+// On disk: one directory, format in storage/FORMAT.md. A log that never held a record has no
+// directory and no files.
+//
+// After a failed sync or an unrepairable write the log is failed for good: appends, truncations
+// and flushes return kUnavailable, reads go on.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "storage/log_types.h"
+#include "storage/record_batch.h"
+
+namespace quorate {
+
+class LeaderEpochCache;
+class ProducerStateTable;
+
+class Log {
+ public:
+  // Loads the log in `directory`, or prepares an empty one (creates nothing yet).
+  //
+  // After an unclean stop every batch from the segment of the recovery point on is read back (CRC,
+  // offsets, epochs); the log is cut at the first bad one above the recovery point and everything
+  // behind it, valid or not, is removed for good. Indexes, epochs, producer state and the
+  // transaction index are rebuilt for what was read.
+  // BLOCKS: recovery reads at most the segments above the recovery point.
+  // DURABLE: when OK, what was cut cannot come back and all that is left is flushed.
+  // ERRORS: kDataLoss (with file and position): damage below the recovery point, a log that ends
+  // below it or below the log start; nothing is changed then. kFailedPrecondition: the directory
+  // belongs to another topic id. Else as FileSystem.
+  static absl::StatusOr<std::unique_ptr<Log>> Open(FileSystem* file_system, std::string directory,
+                                                   const LogOpenOptions& options);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // --- Positions ---
+
+  // Earliest offset exposed.
+  Offset log_start_offset() const { return log_start_offset_; }
+  // One past the last record.
+  Offset end_offset() const { return end_offset_; }
+  // Exclusive end of what is known to be on disk; the recovery point. <= end_offset().
+  Offset flushed_end_offset() const { return flushed_end_offset_; }
+  // The log start offset that log-start-offset-checkpoint may hold: never above
+  // flushed_end_offset(), so that the checkpoint cannot outlive the records it points at.
+  Offset checkpointable_log_start() const {
+    return std::min(log_start_offset_, flushed_end_offset_);
+  }
+  bool empty() const { return log_start_offset_ == end_offset_; }
+  // Bytes of all segments.
+  int64_t size_bytes() const;
+  size_t segment_count() const;
+  // Rises by one whenever records may have been cut off the end.
+  uint64_t truncation_count() const { return truncations_; }
+  // OK, or why the log failed for good.
+  const absl::Status& failure() const { return failure_; }
+  const std::string& directory() const { return directory_; }
+  const LogConfig& config() const { return config_; }
+  const LogRecovery& recovery() const { return recovery_; }
+  // REQUIRES: the ranges of LogConfig.
+  void UpdateConfig(const LogConfig& config);
+
+  // --- Appending ---
+
+  // Appends the pieces in order as leader of `epoch`: assigns offsets from end_offset() on, patches
+  // offsets and epoch (into copies of the headers; payloads go to disk from the callers' buffers),
+  // gathers the pieces in as few writes as possible. One result per piece, in order.
+  // Each piece is all or nothing; one that is refused does not hinder the others.
+  // Visible to Read at once; DURABLE: after a flush with target() >= the new end.
+  // REQUIRES: epoch >= the latest epoch of the log.
+  // ERRORS, per piece: kInvalidArgument (malformed; more than one batch or a control batch from a
+  // client; larger than a segment), kDataLoss (CRC), kResourceExhausted (batch too large:
+  // see IsBatchTooLarge; or no disk space: retriable), kUnavailable (the log failed). A refusal
+  // by the producer's state is no error but a verdict.
+  std::vector<absl::StatusOr<AppendResult>> AppendAsLeader(std::span<const LeaderAppend> pieces,
+                                                           LeaderEpoch epoch, WallMillis now);
+  absl::StatusOr<AppendResult> AppendAsLeader(const LeaderAppend& piece, LeaderEpoch epoch,
+                                              WallMillis now);
+
+  // Appends batches fetched from the leader, keeping offsets and epochs. All or nothing within one
+  // segment; on an error mid-way what precedes stays (end_offset() tells). A trailing part of a
+  // batch is ignored. `max_epoch`: batches of a later epoch are refused (the fetch was made in it);
+  // kNoLeaderEpoch = any.
+  // An empty log also takes a first batch that begins below its end and reaches beyond it (a log
+  // start in the middle of a batch).
+  // ERRORS: kInvalidArgument (malformed, epoch goes back or above max_epoch), kDataLoss (CRC),
+  // kOutOfRange (does not begin at end_offset(), or leaves a gap unless config allows),
+  // kResourceExhausted, kUnavailable.
+  absl::StatusOr<AppendResult> AppendAsFollower(const SharedBytes& batches, WallMillis now,
+                                                LeaderEpoch max_epoch = kNoLeaderEpoch);
+
+  // --- Reading ---
+
+  // Whole batches from the one that holds `from` on, ending before the first batch that begins at
+  // or above `upper` (exclusive: HW, LSO or end_offset()), `max_bytes` at most; with
+  // `at_least_one` the first batch comes whatever its size.
+  // The slices stay readable when retention deletes their segment. A truncation below
+  // next_offset takes the bytes away (the sender sees a short file) or later replaces them by
+  // others: owners either do not truncate what they let others read, or rely on the receiver's
+  // CRC and epoch check.
+  // ERRORS: kOutOfRange if `from` is below log_start_offset() or above end_offset(); kDataLoss
+  // if the bytes at the position are no batch.
+  absl::StatusOr<LogReadResult> Read(Offset from, Offset upper, int64_t max_bytes,
+                                     bool at_least_one) const;
+
+  // The first record with timestamp >= `timestamp` (and offset in [log start, upper)); nullopt if
+  // there is none.
+  // BLOCKS: reads and maybe decompresses one batch of a possibly cold segment.
+  absl::StatusOr<std::optional<TimestampedOffset>> OffsetForTimestamp(WallMillis timestamp,
+                                                                      Offset upper) const;
+  // The first record that has the largest timestamp of all; nullopt in an empty log. BLOCKS: as
+  // above.
+  absl::StatusOr<std::optional<TimestampedOffset>> MaxTimestamp() const;
+
+  // --- Leader epochs ---
+
+  // The epoch of the last record (or of the last AssignEpoch); nullopt if none is known.
+  std::optional<LeaderEpoch> latest_epoch() const;
+  // Notes that `epoch` begins at `start` (default: the end). A new leader calls it at its election,
+  // records or not; after TruncateFullyAndStartAt the log's owner gives the epoch it knows. Older
+  // epochs are ignored.
+  void AssignEpoch(LeaderEpoch epoch);
+  // The largest known epoch <= `epoch` and its end (exclusive; end_offset() for the latest one).
+  // For an epoch before all known ones, or above the latest: see LeaderEpochCache::EndOffsetFor.
+  // ERRORS: kNotFound if `epoch` precedes every known epoch.
+  absl::StatusOr<EpochEndOffset> EndOffsetFor(LeaderEpoch epoch) const;
+  // The epoch of the record at `offset`; nullopt if unknown.
+  std::optional<LeaderEpoch> EpochAt(Offset offset) const;
+  const LeaderEpochCache& epochs() const { return *epochs_; }
+
+  // --- Producers and transactions ---
+
+  const ProducerStateTable& producers() const { return *producers_; }
+  // Forgets producers silent since before now - config.producer_id_expiration_ms; returns how many.
+  size_t ExpireProducers(WallMillis now);
+  // Exclusive end of what read_committed readers may see: min(high_watermark, first offset of an
+  // undecided transaction, or of one decided at or above the high watermark).
+  Offset LastStableOffset(Offset high_watermark) const;
+  // Aborted transactions that overlap [from, upper), by last offset.
+  absl::StatusOr<std::vector<AbortedTransaction>> AbortedTransactions(Offset from,
+                                                                      Offset upper) const;
+
+  // --- Truncating and deleting ---
+
+  // Cuts the log so that end_offset() <= `end`: a batch that holds `end` goes whole. Epochs,
+  // indexes, producer state, transaction index and flushed_end_offset() follow. A no-op when
+  // end >= end_offset(), except that epochs that begin at or above it are forgotten. Below the log
+  // start it is TruncateFullyAndStartAt(end).
+  // BLOCKS: syncs the cut, so that it cannot come undone under records appended later.
+  // DURABLE: when OK. ERRORS: kUnavailable (the log is failed from then on).
+  absl::Status TruncateTo(Offset end);
+
+  // Drops everything; the log then starts and ends at `offset`, without epochs, producers or
+  // transactions. BLOCKS, DURABLE, ERRORS: as TruncateTo.
+  absl::Status TruncateFullyAndStartAt(Offset offset);
+
+  // Raises the log start (DeleteRecords, the leader's start, a snapshot); returns whether it moved.
+  // Segments wholly below go with the next DeleteOldSegments. The owner checkpoints it
+  // (checkpointable_log_start()).
+  // ERRORS: kOutOfRange if `offset` > end_offset().
+  absl::StatusOr<bool> IncrementLogStartOffset(Offset offset);
+
+  // Takes segments that retention lets go out of the log, oldest first, and returns their files to
+  // remove. The active segment is rolled first if it, too, has to go. Raises the log start.
+  absl::StatusOr<RemovalJob> DeleteOldSegments(const RetentionPolicy& policy, WallMillis now);
+
+  // Begins a new segment at end_offset(), unless the active one is empty.
+  absl::Status Roll(WallMillis now);
+
+  // --- Durability ---
+
+  // True if something waits for a flush.
+  bool needs_flush() const;
+  // Captures what is to be flushed now. Run it on the BlockingPool, then hand it to CompleteFlush
+  // on the loop. REQUIRES: no other job of this log is under way.
+  FlushJob PrepareFlush();
+  // Takes the outcome. OK: flushed_end_offset() rises to the job's target, unless the log was
+  // truncated meanwhile. An error fails the log for good; never retried.
+  void CompleteFlush(const FlushJob& job, const absl::Status& status);
+  // PrepareFlush, Run, CompleteFlush in one. BLOCKS.
+  absl::Status Flush();
+
+  // Closes the log. `clean`: flushes, writes indexes, producer snapshot and epochs, gives back
+  // reserved space; the owner may then record a clean shutdown. Not clean: just stops.
+  // Nothing but destruction may follow. BLOCKS if clean. REQUIRES: no flush under way.
+  absl::Status Close(bool clean);
+
+  // True for the kResourceExhausted of a batch above max_batch_bytes (never retriable), false for
+  // that of a full disk.
+  static bool IsBatchTooLarge(const absl::Status& status);
+
+ private:
+  Log();
+
+  FileSystem* file_system_ = nullptr;
+  std::string directory_;
+  LogConfig config_;
+  LogRecovery recovery_;
+  Offset log_start_offset_{0};
+  Offset end_offset_{0};
+  Offset flushed_end_offset_{0};
+  uint64_t truncations_ = 0;
+  absl::Status failure_;
+  std::unique_ptr<LeaderEpochCache> epochs_;
+  std::unique_ptr<ProducerStateTable> producers_;
+};
+
+}  // namespace quorate
