@@ -45,6 +45,9 @@ class SharedBytes {
     return SharedBytes(owner_, view_.substr(position, length));
   }
 
+  // Same bytes, whoever owns them.
+  friend bool operator==(const SharedBytes& a, const SharedBytes& b) { return a.view_ == b.view_; }
+
   // A view of bytes that `this` keeps alive, e.g. a field that a decoder cut out of it.
   SharedBytes Wrap(std::string_view inner) const { return SharedBytes(owner_, inner); }
 
