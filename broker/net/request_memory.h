@@ -1,0 +1,49 @@
+// broker/net/request_memory.h
+//
+// RequestMemory bounds the bytes of requests that were received and not yet answered, over all
+// connections of one loop. Over the bound connections stop reading until others are done.
+//
+// Thread-compatible: owned by one loop.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <utility>
+
+#include "base/check.h"
+#include "base/task.h"
+
+namespace quorate {
+
+class RequestMemory {
+ public:
+  explicit RequestMemory(size_t limit_bytes) : limit_(limit_bytes) {}
+
+  // Always granted: a request of any size makes progress when it is alone, so the use may pass the
+  // limit by one read of each connection.
+  void Take(size_t bytes) { used_ += bytes; }
+
+  // Gives back, and runs waiters while there is room.
+  void Release(size_t bytes) {
+    QCHECK_LE(bytes, used_);
+    used_ -= bytes;
+    while (!full() && !waiters_.empty()) {
+      Task next = std::move(waiters_.front());
+      waiters_.pop_front();
+      next();
+    }
+  }
+
+  bool full() const { return used_ >= limit_; }
+  size_t used() const { return used_; }
+
+  // Runs `task` once there is room, in the order of the calls. At most one per connection.
+  void Wait(Task task) { waiters_.push_back(std::move(task)); }
+
+ private:
+  const size_t limit_;
+  size_t used_ = 0;
+  std::deque<Task> waiters_;
+};
+
+}  // namespace quorate
