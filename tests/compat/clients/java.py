@@ -1,0 +1,110 @@
+"""Apache Kafka's own command-line tools, through their main classes."""
+
+import re
+import time
+
+import records
+from clients.base import Client, StepFailed, run
+from toolchains import Java as Toolchain
+
+_TOPICS = "org.apache.kafka.tools.TopicCommand"
+_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
+_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+_GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+_DUMP = "org.apache.kafka.tools.DumpLogSegments"
+
+
+class Java(Client):
+    """Line-based: keys and values are text."""
+
+    name = "java"
+    toolchain = Toolchain
+
+    def __init__(self, bootstrap, directory):
+        super().__init__(bootstrap, directory)
+        self._java = Toolchain.find()
+
+    def _tool(self, main_class, *arguments, stdin=None):
+        return run(self._java.command(main_class, "--bootstrap-server", self.bootstrap,
+                                      *arguments), stdin).decode()
+
+    def records(self, tag, count, partitions):
+        return records.text_records(tag, count)
+
+    def create(self, topic, partitions, replication):
+        said = self._tool(_TOPICS, "--create", "--topic", topic, "--partitions", str(partitions),
+                          "--replication-factor", str(replication))
+        if f"Created topic {topic}." not in said:
+            raise StepFailed(f"said {said!r}")
+
+    def describe(self, topic):
+        pattern = r"Partition: (\d+)\s+Leader: (\S+)\s+Replicas: (\S*)\s+Isr: (\S*)"
+        said = self._tool(_TOPICS, "--describe", "--topic", topic)
+        return [{"id": int(index), "leader": -1 if leader == "none" else int(leader),
+                 "replicas": _ids(replicas), "isr": _ids(isr)}
+                for index, leader, replicas, isr in re.findall(pattern, said)]
+
+    def produce(self, topic, codec, batch):
+        lines = b"".join(r["key"] + b"\t" + r["value"] + b"\n" for r in batch)
+        self._tool(_PRODUCER, "--topic", topic, "--compression-codec", codec,
+                   "--command-property", "acks=all",
+                   "--command-property", "enable.idempotence=true",
+                   "--reader-property", "parse.key=true", stdin=lines)
+
+    def consume(self, topic, group, count):
+        shown = [argument for name in ("partition", "offset", "key")
+                 for argument in ("--formatter-property", f"print.{name}=true")]
+        out = run(self._java.command(
+            _CONSUMER, "--bootstrap-server", self.bootstrap, "--topic", topic, "--group", group,
+            "--from-beginning", "--max-messages", str(count), "--timeout-ms", "30000", *shown))
+        return [_parse(line) for line in out.splitlines()]
+
+    def groups(self):
+        return self._tool(_GROUPS, "--list").split()
+
+    def group_offsets(self, group, topic):
+        said = self._tool(_GROUPS, "--describe", "--group", group, "--offsets")
+        rows = [line.split() for line in said.splitlines() if line.startswith(group)]
+        for row in rows:
+            if row[5] != "0":
+                raise StepFailed(f"partition {row[2]} shows a lag of {row[5]}")
+        return {int(row[2]): int(row[3]) for row in rows if row[1] == topic}
+
+    def delete(self, topic):
+        self._tool(_TOPICS, "--delete", "--topic", topic)
+        deadline = time.monotonic() + 15
+        while topic in self._tool(_TOPICS, "--list").split():
+            if time.monotonic() > deadline:
+                raise StepFailed(f"{topic} is still listed")
+
+
+def dump_log(files):
+    """Reads segment files with Kafka's DumpLogSegments; returns {file: record count}.
+
+    Raises StepFailed if the tool fails or complains about any of them.
+    """
+    said = run(Toolchain.find().command(_DUMP, "--deep-iteration", "--print-data-log",
+                                        "--files", ",".join(map(str, files))), timeout=120)
+    counts, current = {}, None
+    for line in said.split(b"\n"):
+        if line.startswith(b"Dumping "):
+            current = line[len(b"Dumping "):].decode().strip()
+            counts[current] = 0
+        elif re.match(rb"\| offset: \d+ ", line):
+            counts[current] += 1
+            if b"isValid: false" in line:
+                raise StepFailed(f"{current}: {line[:120]}")
+        elif re.match(rb"(Found \d|Non-consecutive|Mismatch|Could not|Index timestamp)", line) or \
+                (line.startswith(b"baseOffset:") and b"isvalid: true" not in line):
+            raise StepFailed(f"{current}: {line[:200].decode(errors='replace')}")
+    return counts
+
+
+def _ids(text):
+    return [int(item) for item in text.split(",") if item]
+
+
+def _parse(line):
+    partition, offset, key, value = line.split(b"\t", 3)
+    return {"partition": int(partition.split(b":")[1]), "offset": int(offset.split(b":")[1]),
+            "key": key, "value": value, "headers": []}
