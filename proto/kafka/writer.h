@@ -96,7 +96,7 @@ class Writer {
 
   // Room for `n` bytes at the end, counted as written.
   char* Extend(size_t n) {
-    if (capacity_ - size_ < n) Grow(n);
+    if (size_ + n > capacity_) Grow(n);
     char* at = buffer_.get() + size_;
     size_ += n;
     return at;
