@@ -16,12 +16,12 @@
 namespace quorate {
 
 struct Cause {
-  std::string trigger;      // an API ("CreateTopics") or an event ("broker-session-broken")
-  std::string principal;    // "User:alice", "broker:2", "controller:1"
-  NodeId broker = kNoNode;  // that forwarded the request
-  std::string client_id;    // of the client's request, if any
-  int64_t request_id = 0;   // correlation id of the client's request, if any
-  std::string reason;       // a sentence for a person
+  std::string trigger = {};    // an API ("CreateTopics") or an event ("broker-session-broken")
+  std::string principal = {};  // "User:alice", "broker:2", "controller:1"
+  NodeId broker = kNoNode;     // that forwarded the request
+  std::string client_id = {};  // of the client's request, if any
+  int64_t request_id = 0;      // correlation id of the client's request, if any
+  std::string reason = {};     // a sentence for a person
 
   bool operator==(const Cause&) const = default;
 };

@@ -41,6 +41,11 @@ struct MetadataDelta {
 
   std::vector<AppliedBatch> batches;  // in log order
 
+  // A topic went; what is noted of its coming and its partitions goes with it.
+  void NoteTopicDeleted(const Uuid& id);
+  // Adds what `later` says, whose previous image is this delta's next one.
+  void Append(MetadataDelta later);
+
   bool empty() const {
     return brokers.empty() && topics_created.empty() && topics_deleted.empty() &&
            partitions.empty() && configs.empty() && !producer_ids && !features;
