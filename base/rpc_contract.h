@@ -39,8 +39,9 @@ class RpcContract : public testing::Test {
     OnClient([this] { client_ = world_.NewClient(); });
   }
   ~RpcContract() override {
-    StopServer();
+    // First: results of calls still open are gone already.
     OnClient([this] { client_.reset(); });
+    StopServer();
   }
 
   void OnServer(Task task) { world_.On(world_.server_loop(), std::move(task)); }
