@@ -33,5 +33,11 @@ def kafka_codec(name, schemas):
     )
     native.filegroup(name = name + "_hdrs", srcs = ["messages/%s.h" % s for s in stems])
     native.filegroup(name = name + "_srcs", srcs = ["messages/%s.cc" % s for s in stems])
-    native.filegroup(name = name + "_random_hdrs", srcs = ["testing/%s_random.h" % s for s in stems])
-    native.filegroup(name = name + "_random_srcs", srcs = ["testing/%s_random.cc" % s for s in stems])
+    native.filegroup(
+        name = name + "_random_hdrs",
+        srcs = ["testing/%s_random.h" % s for s in stems],
+    )
+    native.filegroup(
+        name = name + "_random_srcs",
+        srcs = ["testing/%s_random.cc" % s for s in stems],
+    )

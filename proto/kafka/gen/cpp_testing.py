@@ -17,7 +17,8 @@ def randomize_field(field, struct):
     if field.nullable and field.type != "records":
         null_ok = condition(field.nullable, field.versions)
         test = "random.Chance(0.75)" if not null_ok else "!(%s) || random.Chance(0.75)" % null_ok
-        lines = ["%s.reset();" % target, "if (%s) {" % test, "  auto& value = %s.emplace();" % target]
+        lines = ["%s.reset();" % target, "if (%s) {" % test,
+                 "  auto& value = %s.emplace();" % target]
         lines += ["  " + line for line in fill(field, "value")] + ["}"]
     else:
         lines = fill(field, target)
