@@ -81,7 +81,7 @@ std::vector<ResolvedConfig> TopicConfigSynonyms(const MetadataImage& image, std:
 
 // When an acknowledged record is safe (decision D10).
 enum class Durability : uint8_t { kFlushBeforeAck, kOs };
-enum class TimestampType : uint8_t { kCreateTime, kLogAppendTime };
+enum class TopicTimestampType : uint8_t { kCreateTime, kLogAppendTime };
 enum class TopicCompression : uint8_t { kProducer, kUncompressed, kGzip, kSnappy, kLz4, kZstd };
 
 // All keys of one topic, parsed. The defaults are the built-in ones.
@@ -104,7 +104,7 @@ struct TopicConfig {
   int32_t compression_gzip_level = -1;
   int32_t compression_lz4_level = 9;
   int32_t compression_zstd_level = 3;
-  TimestampType timestamp_type = TimestampType::kCreateTime;
+  TopicTimestampType timestamp_type = TopicTimestampType::kCreateTime;
   int64_t timestamp_before_max_ms = INT64_MAX;
   int64_t timestamp_after_max_ms = 3600000;
   int64_t delete_retention_ms = 86400000;

@@ -119,7 +119,7 @@ TEST(TopicConfigTest, DurabilityAndPoliciesAreTyped) {
   EXPECT_TRUE(config.cleanup_compact);
   EXPECT_FALSE(config.cleanup_delete);
   EXPECT_EQ(config.compression, TopicCompression::kZstd);
-  EXPECT_EQ(config.timestamp_type, TimestampType::kLogAppendTime);
+  EXPECT_EQ(config.timestamp_type, TopicTimestampType::kLogAppendTime);
   EXPECT_EQ(ToString(config.durability), "os");
 }
 
