@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parent / "compat"))
 
 import kafka_wire  # noqa: E402,F401  pylint: disable=unused-import,wrong-import-position
 import toolchains  # noqa: E402,F401  pylint: disable=unused-import,wrong-import-position
-from cluster import Cluster, ClusterError  # noqa: E402,F401  pylint: disable=wrong-import-position
+from cluster import ClusterError, exit_on_sigterm  # noqa: E402,F401  pylint: disable=C0413,W0611
 from kafka_peer import KafkaCluster  # noqa: E402  pylint: disable=wrong-import-position
 from quorate_peer import QuorateCluster  # noqa: E402  pylint: disable=wrong-import-position
 

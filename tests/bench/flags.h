@@ -2,8 +2,7 @@
 //
 // Flags holds the command line of a measuring program: --name=value, later ones win, and
 // --name=value repeated is kept in order for All().
-#ifndef QUORATE_TESTS_BENCH_FLAGS_H_
-#define QUORATE_TESTS_BENCH_FLAGS_H_
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -33,5 +32,3 @@ class Flags {
 };
 
 }  // namespace quorate::bench
-
-#endif  // QUORATE_TESTS_BENCH_FLAGS_H_

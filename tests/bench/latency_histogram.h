@@ -2,8 +2,7 @@
 //
 // LatencyHistogram counts durations in buckets at most 1/64 wide relative to their value, so that
 // a percentile of many millions of samples costs no memory per sample.
-#ifndef QUORATE_TESTS_BENCH_LATENCY_HISTOGRAM_H_
-#define QUORATE_TESTS_BENCH_LATENCY_HISTOGRAM_H_
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -36,5 +35,3 @@ class LatencyHistogram {
 };
 
 }  // namespace quorate::bench
-
-#endif  // QUORATE_TESTS_BENCH_LATENCY_HISTOGRAM_H_

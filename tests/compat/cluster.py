@@ -5,19 +5,24 @@ ports, directories, start, stop and kill. Every process is ended by its pid, als
 fails (use `with`), and dies with this process (PR_SET_PDEATHSIG).
 """
 
+import base64
 import ctypes
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import uuid
 
 import kafka_wire
 
 _PR_SET_PDEATHSIG = 1
+_FIRST_PORT, _END_PORT = 13000, 32000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -25,16 +30,39 @@ class ClusterError(Exception):
     """The cluster could not be formatted, started or restarted."""
 
 
+def exit_on_sigterm():
+    """Makes SIGTERM leave through every `with` and `finally`, so that servers are stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def free_ports(count):
-    """Returns `count` distinct loopback ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Returns `count` distinct loopback ports that nobody listens on now.
+
+    They lie below the range from which the kernel takes ports for outgoing connections, so that no
+    client's connection sits on a server's port while the server restarts.
+    """
+    sockets, ports = [], []
     try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+        while len(ports) < count:
+            port = random.randrange(_FIRST_PORT, _END_PORT)
+            sockets.append(socket.socket())
+            try:
+                sockets[-1].bind(("127.0.0.1", port))
+                ports.append(port)
+            except OSError:
+                continue
+        return ports
     finally:
         for item in sockets:
             item.close()
+
+
+def new_cluster_id():
+    """Returns a random cluster id; none begins with `-`: a command line would see an option."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
 
 
 class Node:
@@ -70,6 +98,7 @@ class Cluster:
     def __init__(self, nodes=1, extra=None, cpus=None, parent_dir=None):
         """`extra` adds or replaces properties; `cpus` pins the servers to these cores."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=parent_dir))
+        self.cluster_id = new_cluster_id()
         self.extra, self.cpus = dict(extra or {}), cpus
         ports = free_ports(2 * nodes)
         self.nodes = []

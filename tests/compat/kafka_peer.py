@@ -5,8 +5,6 @@ default, everything else is in Cluster.properties. `tests/compat/setup` must hav
 """
 
 import pathlib
-import uuid
-import base64
 
 import toolchains
 from cluster import Cluster
@@ -26,11 +24,10 @@ class KafkaCluster(Cluster):
 
     def __init__(self, nodes=1, **options):
         self._java = toolchains.Java.find()
-        self._cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         super().__init__(nodes, **options)
 
     def format_command(self, node):
-        return self._java.command("kafka.tools.StorageTool", "format", "-t", self._cluster_id,
+        return self._java.command("kafka.tools.StorageTool", "format", "-t", self.cluster_id,
                                   "-c", str(node.properties_file))
 
     def serve_command(self, node):

@@ -1,8 +1,6 @@
 """Quorate, on loopback, from a binary: the same interface as the peer in kafka_peer.py."""
 
-import base64
 import pathlib
-import uuid
 
 from cluster import Cluster, ClusterError
 
@@ -16,11 +14,10 @@ class QuorateCluster(Cluster):
         self._binary = pathlib.Path(binary).resolve()
         if not self._binary.is_file():
             raise ClusterError(f"quorate: no binary at {binary}")
-        self._cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         super().__init__(nodes, **options)
 
     def format_command(self, node):
-        return [str(self._binary), "format", "-t", self._cluster_id,
+        return [str(self._binary), "format", "-t", self.cluster_id,
                 "-c", str(node.properties_file)]
 
     def serve_command(self, node):

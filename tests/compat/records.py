@@ -11,7 +11,7 @@ import random
 
 
 def binary_records(tag, count, partitions):
-    """Returns records with every awkward content: null and empty keys and values, 64 KiB, headers."""
+    """Returns records of awkward content: null key, null and empty value, 64 KiB, headers."""
     chance = random.Random(f"binary {tag}")
     records = []
     for i in range(count):

@@ -38,6 +38,9 @@ def run(argv, stdin=None, env=None, timeout=STEP_TIMEOUT_S):
         out, err = process.communicate()
         said = " ".join(err.decode(errors="replace").split())[-200:]
         raise StepFailed(f"no end after {timeout} s; {said}") from None
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     if process.returncode != 0:
         said = " ".join((err or out).decode(errors="replace").split())[-300:]
         raise StepFailed(f"exit {process.returncode}: {said}")

@@ -1,4 +1,4 @@
-"""kcat, on the distribution's librdkafka. No admin functions: another client creates and deletes."""
+"""kcat, on the distribution's librdkafka. Without admin functions: another client has to help."""
 
 import json
 
