@@ -1,0 +1,28 @@
+// raft/core/bug_switches.h
+//
+// BugSwitches turn single rules of the protocol off, one by one, so that tests can show that the
+// simulation finds the damage ("mutants", testing.md). All are off by default, and only code under
+// tests/ and *_test.cc may set one.
+#pragma once
+
+namespace quorate::raft {
+
+struct BugSwitches {
+  // A vote is granted, but (term, vote) is not written first: two leaders in one term after a
+  // crash (scenario C4).
+  bool vote_without_persisting = false;
+  // Entries of earlier terms are committed by counting replicas (scenario C1).
+  bool commit_earlier_terms_by_counting = false;
+  // A fetch counts as an acknowledgement before its (term, index) was compared (scenario A21).
+  bool trust_unverified_fetch = false;
+  // The leader counts its own log up to the end, not up to what is fsynced (scenario C15).
+  bool commit_before_own_fsync = false;
+  // Stepping down within a term forgets the vote (scenario C3).
+  bool forget_vote_on_step_down = false;
+  // A vote is granted to a candidate with a shorter log (scenario C8).
+  bool vote_ignores_log = false;
+  // A completed flush counts although the log was cut in between (scenario C12).
+  bool trust_stale_flush = false;
+};
+
+}  // namespace quorate::raft

@@ -1,0 +1,51 @@
+// raft/core/core_config.h
+//
+// What a RaftCore is told once: who it is, who votes, how long it waits; and what it finds on disk
+// when it starts.
+//
+// Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "raft/core/bug_switches.h"
+#include "raft/core/messages.h"
+#include "raft/core/term_starts.h"
+#include "raft/core/voter_set.h"
+
+namespace quorate::raft {
+
+struct CoreConfig {
+  ReplicaKey self;
+  // A node that is not in here is an observer.
+  VoterSet voters;
+
+  // How long an election may take before it is tried again; drawn from [1, 2) times this.
+  Micros election_timeout = Millis(300);
+  // A follower without an answer from its leader for this long takes the leader for hung.
+  Micros fetch_timeout = Millis(1000);
+  // A leader that a majority has not fetched from for this long resigns.
+  Micros check_quorum_timeout = Millis(1000);
+  // How long a leader may hold an answer back when there is nothing new. < fetch_timeout.
+  Micros fetch_wait = Millis(500);
+  // A broken link to the leader starts a pre-vote after a delay drawn from [min, max]; twice as
+  // long at each repetition, up to election_timeout.
+  Micros unreachable_delay_min = Millis(10);
+  Micros unreachable_delay_max = Millis(50);
+  // Records asked for by one fetch, in bytes. > 0.
+  int32_t fetch_bytes = 1 << 20;
+
+  BugSwitches bugs;
+};
+
+// What the disk held. All of the log is durable.
+struct InitialState {
+  HardState hard_state;
+  LogIndex log_start;
+  LogIndex log_end;
+  TermStarts term_starts;
+};
+
+}  // namespace quorate::raft

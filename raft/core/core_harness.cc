@@ -1,0 +1,338 @@
+#include "raft/core/core_harness.h"
+
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
+namespace quorate::raft {
+namespace {
+
+Uuid DirectoryOf(NodeId id) {
+  std::array<uint8_t, 16> bytes{};
+  bytes[0] = 7;
+  bytes[15] = static_cast<uint8_t>(id.value());
+  return Uuid(bytes);
+}
+
+uint64_t Mix(uint64_t a, uint64_t b) {
+  SeededRandom random(a * 0x9e3779b97f4a7c15u + b);
+  return random.Next();
+}
+
+template <typename M>
+constexpr bool kIsRequest =
+    std::is_same_v<M, VoteRequest> || std::is_same_v<M, FetchRequest> ||
+    std::is_same_v<M, BeginTermRequest> || std::is_same_v<M, EndTermRequest>;
+
+}  // namespace
+
+CoreCluster::CoreCluster(int voters, int observers, uint64_t seed, const BugSwitches& bugs)
+    : now(Micros(1000)), random_(seed) {
+  std::map<NodeId, Uuid> set;
+  for (int i = 1; i <= voters; ++i) set[NodeId(i)] = DirectoryOf(NodeId(i));
+  config.voters = VoterSet(set);
+  config.bugs = bugs;
+  for (int i = 1; i <= voters + observers; ++i) {
+    CoreNode node;
+    node.id = NodeId(i);
+    node.observer = i > voters;
+    nodes_.emplace(node.id, std::move(node));
+  }
+  for (auto& [id, node] : nodes_) Start(id);
+}
+
+void CoreCluster::Start(NodeId id) {
+  CoreNode& node = nodes_.at(id);
+  CoreConfig own = config;
+  own.self = {id, DirectoryOf(id)};
+  InitialState initial;
+  initial.hard_state = node.hard;
+  for (size_t i = 0; i < node.log.size(); ++i) {
+    initial.term_starts.Append(node.log[i].term, LogIndex(static_cast<int64_t>(i)));
+  }
+  initial.log_end = LogIndex(static_cast<int64_t>(node.log.size()));
+  node.core = std::make_unique<RaftCore>(own, std::move(initial));
+  node.flush.reset();
+  node.callers.clear();
+  ++node.incarnation;
+  commits_[id] = LogIndex(0);
+  Carry(node, node.core->Start(now, random_.Next()), nullptr);
+}
+
+void CoreCluster::Crash(NodeId id) {
+  CoreNode& node = nodes_.at(id);
+  node.core.reset();
+  node.log.resize(node.durable);
+  node.flush.reset();
+  // Whoever waits for it, or sent to it, sees a broken connection; its own calls are gone.
+  std::vector<Packet> kept;
+  for (Packet& packet : bag_) {
+    if (packet.from != id && packet.to != id) kept.push_back(std::move(packet));
+    if (packet.to == id && packet.kind == Packet::Kind::kRequest && notify_broken) {
+      kept.push_back({Packet::Kind::kFailed, id, packet.from, packet.call, {}, {}});
+    }
+  }
+  bag_ = std::move(kept);
+  if (notify_broken) {
+    for (const auto& [request, caller] : node.callers) {
+      bag_.push_back({Packet::Kind::kFailed, id, caller.node, caller.call, {}, {}});
+    }
+  }
+  node.callers.clear();
+  for (auto& [other_id, other] : nodes_) {
+    std::vector<RequestId> broken;
+    for (const auto& [request, caller] : other.callers) {
+      if (caller.node == id) broken.push_back(request);
+    }
+    for (RequestId request : broken) {
+      other.callers.erase(request);
+      if (other.core) Step(other_id, FetchBroken{request});
+    }
+  }
+}
+
+void CoreCluster::Step(NodeId id, const Event& event) { StepWith(id, event, nullptr); }
+
+void CoreCluster::StepWith(NodeId id, const Event& event, const Packet* cause) {
+  CoreNode& node = nodes_.at(id);
+  if (!node.core || !violation_.empty()) return;
+  ++steps_;
+  Carry(node, node.core->Step(now, random_.Next(), event), cause);
+}
+
+void CoreCluster::Append(CoreNode& node, Term term, uint64_t value) {
+  Entry entry{term, value, 0};
+  entry.chain = Mix(node.log.empty() ? 1 : node.log.back().chain,
+                    Mix(value, static_cast<uint64_t>(term.value())));
+  const auto index = static_cast<int64_t>(node.log.size());
+  node.log.push_back(entry);
+  // I3: the same (index, term) means the same log up to there, on all nodes and for ever.
+  auto [it, added] = chains_.try_emplace({index, term}, entry.chain);
+  if (!added && it->second != entry.chain) Violated("I3: log matching");
+}
+
+void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
+  last_ready_ = ready;
+  if (ready.persist) node.hard = *ready.persist;
+  if (ready.truncate_to) {
+    node.log.resize(static_cast<size_t>(ready.truncate_to->value()));
+    node.durable = std::min(node.durable, node.log.size());
+  }
+  if (ready.append_fetched) {
+    for (const Entry& entry : cause->entries) Append(node, entry.term, entry.value);
+  }
+  if (ready.append_leader_change) Append(node, node.core->term(), next_value_++);
+  if (!node.flush && node.durable < node.log.size()) {
+    node.flush = {LogIndex(static_cast<int64_t>(node.log.size())), node.core->truncations()};
+  }
+  for (OutgoingRequest& request : ready.requests) {
+    Packet packet{Packet::Kind::kRequest, node.id, request.to, request.call, {}, {}};
+    std::visit([&packet](auto& m) { packet.message = std::move(m); }, request.message);
+    SendPacket(std::move(packet));
+  }
+  for (Reply& reply : ready.replies) {
+    auto caller = node.callers.find(reply.id);
+    if (caller == node.callers.end()) continue;
+    Packet packet{Packet::Kind::kResponse, node.id, caller->second.node,
+                  caller->second.call,     {},      {}};
+    node.callers.erase(caller);
+    if (auto* answer = std::get_if<FetchAnswer>(&reply.message)) {
+      if (answer->with_records) {
+        const auto from = static_cast<size_t>(answer->fetch_index.value());
+        const size_t end = std::min(node.log.size(), from + 3);  // small answers: more rounds
+        for (size_t i = from; i < end; ++i) {
+          const LogIndex index(static_cast<int64_t>(i));
+          packet.entries.push_back(node.log[i]);
+          answer->response.batches.push_back({node.log[i].term, index, index + 1});
+        }
+      }
+      packet.message = std::move(answer->response);
+    } else {
+      std::visit(
+          [&packet](auto& m) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(m)>, FetchAnswer>) {
+              packet.message = std::move(m);
+            }
+          },
+          reply.message);
+    }
+    SendPacket(std::move(packet));
+  }
+  CheckAfterStep(node, ready);
+}
+
+void CoreCluster::SendPacket(Packet packet) {
+  if (cut_.contains({packet.from, packet.to})) {
+    if (packet.kind == Packet::Kind::kRequest && notify_broken) {
+      bag_.push_back({Packet::Kind::kFailed, packet.to, packet.from, packet.call, {}, {}});
+    }
+    return;
+  }
+  bag_.push_back(std::move(packet));
+}
+
+void CoreCluster::Deliver(size_t position) {
+  Packet packet = std::move(bag_[position]);
+  bag_[position] = std::move(bag_.back());
+  bag_.pop_back();
+  CoreNode& node = nodes_.at(packet.to);
+  if (!node.core) {
+    if (packet.kind == Packet::Kind::kRequest && notify_broken) {
+      bag_.push_back({Packet::Kind::kFailed, packet.to, packet.from, packet.call, {}, {}});
+    }
+    return;
+  }
+  if (packet.kind == Packet::Kind::kFailed) {
+    return Step(packet.to, CallFailed{packet.call, packet.from});
+  }
+  std::visit(
+      [&](auto& message) {
+        using M = std::decay_t<decltype(message)>;
+        if constexpr (kIsRequest<M>) {
+          const RequestId id{node.next_request++};
+          node.callers[id] = {packet.from, packet.call};
+          Step(packet.to, Request<M>{id, message});
+        } else if constexpr (!std::is_same_v<M, std::monostate>) {
+          StepWith(packet.to, Response<M>{packet.call, packet.from, message}, &packet);
+        }
+      },
+      packet.message);
+}
+
+void CoreCluster::DeliverAll() {
+  for (int i = 0; i < 10000; ++i) {
+    bool idle = true;
+    for (auto& [id, node] : nodes_) {
+      if (node.core && node.flush) {
+        FinishFlush(id);
+        idle = false;
+      }
+    }
+    if (!bag_.empty()) {
+      Packet first = std::move(bag_.front());
+      bag_.erase(bag_.begin());
+      bag_.push_back(std::move(first));
+      Deliver(bag_.size() - 1);
+      idle = false;
+    }
+    if (idle) return;
+  }
+  Violated("messages never end");
+}
+
+void CoreCluster::Run(int steps) {
+  for (int i = 0; i < steps; ++i) {
+    now = now + Millis(10);
+    for (auto& [id, node] : nodes_) Tick(id);
+    DeliverAll();
+  }
+}
+
+void CoreCluster::RunUntilLeader(int max_steps) {
+  for (int i = 0; i < max_steps; ++i) {
+    if (leader() != kNoNode && core(leader()).is_active_leader()) return;
+    Run(1);
+  }
+}
+
+void CoreCluster::Propose(NodeId id) {
+  CoreNode& node = nodes_.at(id);
+  if (!node.core || node.core->role() != Role::kLeader) return;
+  Append(node, node.core->term(), next_value_++);
+  Step(id, Appended{LogIndex(static_cast<int64_t>(node.log.size()))});
+}
+
+void CoreCluster::FinishFlush(NodeId id) {
+  CoreNode& node = nodes_.at(id);
+  if (!node.core || !node.flush) return;
+  const CoreNode::PendingFlush flush = *node.flush;
+  node.flush.reset();
+  // A flush started before a truncation says nothing about what was appended after it.
+  if (flush.truncations == node.core->truncations()) {
+    node.durable = std::max(node.durable, static_cast<size_t>(flush.end.value()));
+  }
+  Step(id, Flushed{flush.end, flush.truncations});
+}
+
+void CoreCluster::Isolate(NodeId id) {
+  for (auto& [other, node] : nodes_) {
+    if (other != id) Cut(id, other);
+  }
+}
+
+NodeId CoreCluster::leader() const {
+  NodeId best = kNoNode;
+  Term term{-1};
+  for (const auto& [id, node] : nodes_) {
+    if (node.core && node.core->role() == Role::kLeader && node.core->term() > term) {
+      best = id;
+      term = node.core->term();
+    }
+  }
+  return best;
+}
+
+void CoreCluster::CheckAfterStep(CoreNode& node, const Ready& ready) {
+  RaftCore& core = *node.core;
+  const bool voter_bug =
+      config.bugs.vote_without_persisting || config.bugs.forget_vote_on_step_down;
+  if (core.term() < terms_[node.id] && !voter_bug) Violated("I2: a term went back");
+  terms_[node.id] = core.term();
+  if (!voter_bug && (core.hard_state().term != node.hard.term ||
+                     core.hard_state().voted_for != node.hard.voted_for)) {
+    Violated("I2: term and vote in memory differ from the disk");
+  }
+  if (core.log_end().value() != static_cast<int64_t>(node.log.size())) {
+    Violated("the core's log end is not the log's");
+  }
+  if (core.role() == Role::kLeader) CheckLeader(node);
+  if (core.commit_index() < commits_[node.id]) Violated("I5: a commit index went back");
+  if (core.commit_index() > commits_[node.id]) CheckCommit(node);
+  commits_[node.id] = core.commit_index();
+}
+
+void CoreCluster::CheckLeader(CoreNode& node) {
+  auto [it, added] = leaders_.try_emplace(node.core->term(), node.id);
+  if (it->second != node.id) Violated("I1: two leaders in one term");
+  if (!added) return;
+  // I4: what is committed is in the log of every later leader.
+  if (node.log.size() < committed_.size() ||
+      (!committed_.empty() && node.log[committed_.size() - 1].chain != committed_.back())) {
+    Violated("I4: a leader lacks a committed entry");
+  }
+}
+
+void CoreCluster::CheckCommit(CoreNode& node) {
+  const auto end = static_cast<size_t>(node.core->commit_index().value());
+  for (size_t i = static_cast<size_t>(commits_[node.id].value()); i < end; ++i) {
+    if (i < committed_.size()) {
+      if (committed_[i] != node.log[i].chain) Violated("I5: a committed entry changed");
+      continue;
+    }
+    // First time: a majority must hold it durably.
+    size_t holders = 0;
+    for (const auto& [id, other] : nodes_) {
+      if (!other.observer && other.durable > i && other.log[i].chain == node.log[i].chain) {
+        ++holders;
+      }
+    }
+    if (holders < config.voters.majority()) Violated("I5: committed without a durable majority");
+    committed_.push_back(node.log[i].chain);
+  }
+}
+
+void CoreCluster::Violated(const std::string& what) {
+  if (!violation_.empty()) return;
+  std::ostringstream text;
+  text << what;
+  for (const auto& [id, node] : nodes_) {
+    text << "\n  node " << id << ": log " << node.log.size() << " durable " << node.durable;
+    if (node.core) {
+      text << " " << node.core->role() << " term " << node.core->term() << " commit "
+           << node.core->commit_index();
+    }
+  }
+  violation_ = text.str();
+}
+
+}  // namespace quorate::raft

@@ -1,0 +1,132 @@
+// raft/core/core_harness.h
+//
+// CoreNode and CoreCluster: pure RaftCores with a log in memory, for tests. A CoreNode carries out
+// each Ready as a driver has to; a CoreCluster keeps the messages between the nodes in a bag that
+// a test (or a random scheduler) empties in any order, and checks invariants I1 to I5 of
+// docs' testing rules after every step.
+//
+// Pure; tests only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/random.h"
+#include "raft/core/raft_core.h"
+
+namespace quorate::raft {
+
+struct Entry {
+  Term term;
+  uint64_t value = 0;  // unique per proposal
+  uint64_t chain = 0;  // hash of this entry and all before it
+};
+
+// A message under way.
+struct Packet {
+  enum class Kind { kRequest, kResponse, kFailed } kind = Kind::kRequest;
+  NodeId from, to;
+  CallId call{};
+  std::variant<std::monostate, VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest,
+               VoteResponse, FetchResponse, BeginTermResponse, EndTermResponse>
+      message;
+  std::vector<Entry> entries;  // of a FetchResponse; each is a batch
+};
+
+// One node: what is on its disk, and while it runs, its core.
+struct CoreNode {
+  NodeId id;
+  bool observer = false;
+  // Disk.
+  HardState hard;
+  std::vector<Entry> log;  // with what is not fsynced
+  size_t durable = 0;      // entries of `log` that survive a crash
+  // Memory; core null while down.
+  std::unique_ptr<RaftCore> core;
+  uint64_t next_request = 1;
+  uint64_t incarnation = 0;
+  struct Caller {
+    NodeId node;
+    CallId call{};
+  };
+  std::map<RequestId, Caller> callers;
+  struct PendingFlush {
+    LogIndex end;
+    uint64_t truncations;
+  };
+  std::optional<PendingFlush> flush;
+};
+
+class CoreCluster {
+ public:
+  CoreCluster(int voters, int observers, uint64_t seed, const BugSwitches& bugs = {});
+
+  // --- Driving ---
+  void Start(NodeId id);  // or restart
+  void Crash(NodeId id);  // loses what is not fsynced
+  void Step(NodeId id, const Event& event);
+  void Tick(NodeId id) { Step(id, quorate::raft::Tick{}); }
+  void Propose(NodeId id);      // if it leads
+  void FinishFlush(NodeId id);  // the fsync under way, if any, ends
+  void Deliver(size_t packet);  // takes it out of the bag
+  void DeliverAll();            // until the bag is empty; finishes flushes too
+  // Lets time pass to the next timer of any live node and delivers everything, `steps` times.
+  void Run(int steps);
+  void RunUntilLeader(int max_steps = 400);
+
+  // Links: a cut one drops what is put on it; a caller learns of it if `notify_broken`.
+  void Cut(NodeId a, NodeId b) { cut_[{a, b}] = cut_[{b, a}] = true; }
+  void CutOneWay(NodeId from, NodeId to) { cut_[{from, to}] = true; }
+  void Heal() { cut_.clear(); }
+  void Isolate(NodeId id);
+
+  // --- Looking ---
+  CoreNode& node(NodeId id) { return nodes_.at(id); }
+  RaftCore& core(NodeId id) { return *nodes_.at(id).core; }
+  // The live leader of the highest term, or kNoNode.
+  NodeId leader() const;
+  std::vector<Packet>& bag() { return bag_; }
+  std::map<NodeId, CoreNode>& nodes() { return nodes_; }
+  SeededRandom& random() { return random_; }
+  LogIndex committed() const { return LogIndex(static_cast<int64_t>(committed_.size())); }
+  // The first broken invariant, or empty.
+  const std::string& violation() const { return violation_; }
+  const Ready& last_ready() const { return last_ready_; }
+  uint64_t steps() const { return steps_; }
+  int64_t elections() const { return static_cast<int64_t>(leaders_.size()); }
+
+  MonoTime now;
+  bool notify_broken = true;
+  CoreConfig config;  // of the next node that starts; `self` is filled in
+
+ private:
+  void Carry(CoreNode& node, Ready ready, const Packet* cause);
+  void Append(CoreNode& node, Term term, uint64_t value);
+  void SendPacket(Packet packet);
+  void CheckAfterStep(CoreNode& node, const Ready& ready);
+  void CheckLeader(CoreNode& node);
+  void CheckCommit(CoreNode& node);
+  void Violated(const std::string& what);
+  void StepWith(NodeId id, const Event& event, const Packet* cause);
+
+  std::map<NodeId, CoreNode> nodes_;
+  std::vector<Packet> bag_;
+  std::map<std::pair<NodeId, NodeId>, bool> cut_;
+  SeededRandom random_;
+  uint64_t next_value_ = 1;
+  std::map<Term, NodeId> leaders_;                       // I1
+  std::map<std::pair<int64_t, Term>, uint64_t> chains_;  // I3
+  std::vector<uint64_t> committed_;                      // chain hash per index: I4, I5
+  std::map<NodeId, Term> terms_;                         // I2
+  std::map<NodeId, LogIndex> commits_;                   // I5
+  std::string violation_;
+  Ready last_ready_;
+  uint64_t steps_ = 0;
+};
+
+}  // namespace quorate::raft

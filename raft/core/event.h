@@ -1,0 +1,73 @@
+// raft/core/event.h
+//
+// What happens to a RaftCore: each struct is one input of Step.
+//
+// Pure.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "raft/core/messages.h"
+
+namespace quorate::raft {
+
+// Names an incoming request that waits for its answer; chosen by the driver, never reused.
+enum class RequestId : uint64_t {};
+
+// Names an outgoing request; chosen by the core, rising.
+enum class CallId : uint64_t {};
+
+// Time passed; due at Ready::wake_at or at any other time.
+struct Tick {};
+
+template <typename Message>
+struct Request {
+  RequestId id{};
+  Message message;
+};
+
+template <typename Message>
+struct Response {
+  CallId call{};
+  NodeId from = kNoNode;  // whom the request went to
+  Message message;
+};
+
+// An outgoing request got no answer: refused, broken while open, timed out or unreadable.
+struct CallFailed {
+  CallId call{};
+  NodeId to = kNoNode;
+};
+
+// The caller of a parked fetch is gone.
+struct FetchBroken {
+  RequestId id{};
+};
+
+// The leader's driver appended proposals of the current term: [the old log end, end).
+struct Appended {
+  LogIndex end;
+};
+
+// A flush that was started when the log's end was `end` and RaftCore::truncations() had the value
+// `truncations` has finished.
+struct Flushed {
+  LogIndex end;
+  uint64_t truncations = 0;
+};
+
+// The state in Ready::persist is durable and all the rest of that Ready is carried out; restarts
+// the timers, so that a slow disk is not taken for a dead leader (scenario C19).
+struct StatePersisted {};
+
+// The node is going away: a leader hands over, and no campaign starts any more.
+struct Shutdown {};
+
+using Event =
+    std::variant<Tick, Request<VoteRequest>, Request<FetchRequest>, Request<BeginTermRequest>,
+                 Request<EndTermRequest>, Response<VoteResponse>, Response<FetchResponse>,
+                 Response<BeginTermResponse>, Response<EndTermResponse>, CallFailed, FetchBroken,
+                 Appended, Flushed, StatePersisted, Shutdown>;
+
+}  // namespace quorate::raft

@@ -1,0 +1,115 @@
+// raft/core/messages.h
+//
+// What nodes of the metadata quorum say to each other, as plain values, and the state that
+// outlives a restart. The wire form is proto/quorate/raft.proto; the driver converts and checks
+// the cluster id.
+//
+// Indexes: "end" is always exclusive. Terms: 0 is "before any election".
+// Pure.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <ostream>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/uuid.h"
+
+namespace quorate::raft {
+
+// A node with one disk. A replaced disk has another directory id and is another replica.
+struct ReplicaKey {
+  NodeId node = kNoNode;
+  Uuid directory;
+  auto operator<=>(const ReplicaKey&) const = default;
+  friend std::ostream& operator<<(std::ostream& os, const ReplicaKey& key) {
+    return os << key.node << "/" << key.directory;
+  }
+};
+
+// Written and fsynced as one record, before any message that rests on it is sent.
+struct HardState {
+  Term term;
+  ReplicaKey voted_for;     // node kNoNode: nobody in `term`
+  NodeId leader = kNoNode;  // the leader of `term` if it was known at the time; a hint only
+  bool operator==(const HardState&) const = default;
+};
+
+// Pre-vote (KIP-996): `term` is the sender's current term, and granting binds nobody.
+// Vote: `term` is the candidate's new term.
+struct VoteRequest {
+  Term term;
+  ReplicaKey candidate;
+  LogIndex log_end;
+  Term last_log_term;  // 0 if the log is empty
+  bool pre_vote = false;
+};
+
+struct VoteResponse {
+  Term term;  // the answering node's own
+  NodeId leader = kNoNode;
+  bool granted = false;
+  bool pre_vote = false;
+};
+
+struct FetchRequest {
+  Term term;
+  ReplicaKey replica;
+  LogIndex fetch_index;     // all before it is durable at a sending voter
+  Term last_fetched_term;   // of the record before fetch_index; 0 if there is none
+  LogIndex known_commit;    // exclusive
+  int32_t max_wait_ms = 0;  // how long the answer may be held back while there is nothing new
+  int32_t max_bytes = 0;    // of records; 0: none wanted, answer at once (a sign of life)
+};
+
+enum class FetchOutcome {
+  kOk,
+  kNotLeader,
+  kDiverging,
+  kFencedTerm,
+  kWrongCluster,  // made by drivers only
+  kSnapshotNeeded,
+};
+
+// The extent of one record batch: all its records have one term. end > first.
+struct BatchSpan {
+  Term term;
+  LogIndex first;
+  LogIndex end;
+  bool operator==(const BatchSpan&) const = default;
+};
+
+struct FetchResponse {
+  FetchOutcome outcome = FetchOutcome::kOk;
+  Term term;
+  NodeId leader = kNoNode;
+  // kDiverging: the largest term <= last_fetched_term in the leader's log, and its end there.
+  Term diverging_term;
+  LogIndex diverging_end;
+  LogIndex commit_index;
+  LogIndex log_start;
+  std::vector<BatchSpan> batches;  // the bytes stay with the driver
+};
+
+struct BeginTermRequest {
+  Term term;
+  NodeId leader = kNoNode;
+};
+
+struct BeginTermResponse {
+  Term term;
+  NodeId leader = kNoNode;
+};
+
+struct EndTermRequest {
+  Term term;
+  NodeId leader = kNoNode;
+  std::vector<NodeId> preferred;  // who should campaign first
+};
+
+struct EndTermResponse {
+  Term term;
+};
+
+}  // namespace quorate::raft
