@@ -24,9 +24,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ namespace quorate {
 
 class LeaderEpochCache;
 class ProducerStateTable;
+class Segment;
+struct DecidedTransaction;
 
 class Log {
  public:
@@ -121,9 +124,9 @@ class Log {
 
   // --- Reading ---
 
-  // Whole batches from the one that holds `from` on, ending before the first batch that begins at
-  // or above `upper` (exclusive: HW, LSO or end_offset()), `max_bytes` at most; with
-  // `at_least_one` the first batch comes whatever its size.
+  // Whole batches from the one that holds `from` on, all of whose records lie below `upper`
+  // (exclusive: HW, LSO or end_offset()), `max_bytes` at most; with `at_least_one` the first batch
+  // comes whatever its size.
   // The slices stay readable when retention deletes their segment. A truncation below
   // next_offset takes the bytes away (the sender sees a short file) or later replaces them by
   // others: owners either do not truncate what they let others read, or rely on the receiver's
@@ -148,7 +151,7 @@ class Log {
   std::optional<LeaderEpoch> latest_epoch() const;
   // Notes that `epoch` begins at `start` (default: the end). A new leader calls it at its election,
   // records or not; after TruncateFullyAndStartAt the log's owner gives the epoch it knows. Older
-  // epochs are ignored.
+  // epochs are ignored. An epoch that has no record yet is lost by an unclean stop.
   void AssignEpoch(LeaderEpoch epoch);
   // The largest known epoch <= `epoch` and its end (exclusive; end_offset() for the latest one).
   // For an epoch before all known ones, or above the latest: see LeaderEpochCache::EndOffsetFor.
@@ -207,6 +210,10 @@ class Log {
   // Takes the outcome. OK: flushed_end_offset() rises to the job's target, unless the log was
   // truncated meanwhile. An error fails the log for good; never retried.
   void CompleteFlush(const FlushJob& job, const absl::Status& status);
+  // The owner wrote flushed_end_offset() to its checkpoint when truncation_count() was `count`.
+  // Removes the note that a truncation left for recovery (storage/FORMAT.md#truncation-mark), if it
+  // is no longer needed.
+  void RecoveryPointCheckpointed(uint64_t count);
   // PrepareFlush, Run, CompleteFlush in one. BLOCKS.
   absl::Status Flush();
 
@@ -220,19 +227,86 @@ class Log {
   static bool IsBatchTooLarge(const absl::Status& status);
 
  private:
-  Log();
+  class Gather;  // batches on their way into one write (log_append.cc)
+  struct Scan;   // state of a recovery (log_recovery.cc)
 
-  FileSystem* file_system_ = nullptr;
-  std::string directory_;
+  Log(FileSystem* file_system, std::string directory, const LogConfig& config);
+
+  // log.cc
+  Segment& active() { return *segments_.rbegin()->second; }
+  const Segment& active() const { return *segments_.rbegin()->second; }
+  std::string PathOf(std::string_view name) const { return directory_ + "/" + std::string(name); }
+  absl::Status Usable() const;
+  absl::Status Fail(const absl::Status& why);
+  absl::Status EnsureActive();
+  absl::Status AddSegment(Offset base);
+  absl::Status RollActive();
+  absl::Status RenameDeleted(const std::string& path, std::vector<std::string>* removed);
+  absl::Status TakeOut(std::map<Offset, std::unique_ptr<Segment>>::iterator segment,
+                       std::vector<std::string>* removed);
+  absl::StatusOr<bool> MayDelete(const Segment& segment, Offset end, const RetentionPolicy& policy,
+                                 int64_t total, WallMillis now) const;
+
+  // log_append.cc
+  absl::Status MakeRoom(int64_t bytes, size_t batches, Offset last, WallMillis max_timestamp,
+                        Gather* gather);
+  absl::StatusOr<AppendResult> StageLeaderPiece(const LeaderAppend& piece, size_t index,
+                                                LeaderEpoch epoch, WallMillis now, Gather* gather);
+  absl::Status Commit(Gather* gather);
+  void NoteDecided(const DecidedTransaction& decided, Segment* segment);
+
+  // log_recovery.cc
+  absl::Status Load(const LogOpenOptions& options);
+  absl::Status ListFiles(Scan* scan);
+  absl::Status CheckMetadata(const LogOpenOptions& options, Scan* scan);
+  absl::Status LoadSegments(Scan* scan);
+  absl::Status LoadEpochs(Scan* scan);
+  absl::Status OpenCleanTail(Scan* scan);
+  absl::Status ScanSegments(Scan* scan);
+  absl::Status ScanSegment(Segment* segment, Scan* scan);
+  absl::Status CutAfterScan(Scan* scan);
+  absl::Status SettleLogStart(const LogOpenOptions& options, const Scan& scan);
+  absl::Status RebuildEpochs(Offset until);
+  absl::Status LoadProducers(Offset newest, Offset rebuild_from);
+  absl::Status ReplayProducers(Offset from, Offset rebuild_from);
+
+  // log_truncate.cc
+  absl::Status TruncateDurably(Offset end);
+  absl::Status DropFrom(Offset base);
+  absl::Status WriteTruncationMark(Offset end, bool full);
+
+  // log_read.cc
+  absl::StatusOr<bool> ReadSegment(const Segment& segment, Offset from, Offset upper,
+                                   int64_t max_bytes, bool at_least_one,
+                                   LogReadResult* result) const;
+  void KeepFewOpen(const Segment* used) const;
+
+  FileSystem* const file_system_;
+  const std::string directory_;
   LogConfig config_;
   LogRecovery recovery_;
+  Uuid topic_id_;
   Offset log_start_offset_{0};
   Offset end_offset_{0};
   Offset flushed_end_offset_{0};
   uint64_t truncations_ = 0;
   absl::Status failure_;
+
+  // By base offset; the last one is active. Empty: nothing was ever appended, no files.
+  std::map<Offset, std::unique_ptr<Segment>> segments_;
+  // Sealed segments with open files, most recently used last; bounded.
+  mutable std::vector<const Segment*> open_sealed_;
+
   std::unique_ptr<LeaderEpochCache> epochs_;
+  uint64_t epochs_written_ = 0;  // version of epochs_ that the checkpoint file holds
   std::unique_ptr<ProducerStateTable> producers_;
+  // Transactions decided, maybe at or above the high watermark; pruned by LastStableOffset.
+  mutable std::vector<DecidedTransaction> decided_;
+  std::set<Offset> snapshots_;                       // <offset>.snapshot files
+  std::map<Offset, std::string> pending_snapshots_;  // taken at rolls, not yet written
+  std::vector<std::string> directories_to_sync_;     // names in them changed
+  bool metadata_pending_ = false;                    // partition.metadata is not durable yet
+  bool truncation_mark_ = false;                     // the file exists
 };
 
 }  // namespace quorate

@@ -90,13 +90,14 @@ struct LeaderAppend {
 
 // How the producer's id, epoch and sequence compare with what the log knows.
 enum class ProducerVerdict {
-  kAccept,              // appended
-  kDuplicate,           // one of its last 5 batches: not appended, the old offsets are given
-  kDuplicateForgotten,  // older than those: not appended, offsets are kNoOffset
-  kOutOfOrderSequence,  // not appended
-  kStaleProducerEpoch,  // fenced: a newer epoch was seen; not appended
-  kUnknownProducer,     // a sequence > 0 from a producer the log has no state of; not appended
-  kInvalidTxnState,     // transactional and plain batches mixed in one transaction; not appended
+  kAccept,                 // appended
+  kDuplicate,              // one of its last 5 batches: not appended, the old offsets are given
+  kDuplicateForgotten,     // older than those: not appended, offsets are kNoOffset
+  kOutOfOrderSequence,     // not appended
+  kStaleProducerEpoch,     // fenced: a newer epoch was seen; not appended
+  kStaleCoordinatorEpoch,  // a marker of a coordinator that was replaced; not appended
+  kUnknownProducer,        // a sequence > 0 from a producer the log has no state of; not appended
+  kInvalidTxnState,        // transactional and plain batches mixed in one transaction; not appended
 };
 
 struct AppendResult {
@@ -192,7 +193,7 @@ class FlushJob {
   // Exclusive end of what this flush covers.
   Offset target() const { return target_; }
   // Nothing to do: Run returns OK at once.
-  bool empty() const { return files_.empty() && contents_.empty() && !sync_directory_; }
+  bool empty() const { return files_.empty() && contents_.empty() && directories_.empty(); }
 
  private:
   friend class Log;
@@ -201,13 +202,17 @@ class FlushJob {
     std::string bytes;
   };
   FileSystem* file_system_ = nullptr;
-  std::string directory_;
   std::vector<std::shared_ptr<File>> files_;  // synced in order
   std::vector<Contents> contents_;            // small files, written atomically after the syncs
-  bool sync_directory_ = false;
+  std::vector<std::string> directories_;      // synced last
   Offset target_{0};
+  absl::Status refused_;      // the log had failed already
   uint64_t truncations_ = 0;  // the log's truncation counter when the job was made
   uint64_t epoch_version_ = 0;
+  std::vector<Offset> segments_;   // whose files are in files_
+  std::vector<Offset> sealed_;     // whose indexes are in contents_
+  std::vector<Offset> snapshots_;  // that are in contents_
+  bool metadata_ = false;          // partition.metadata is in contents_
 };
 
 }  // namespace quorate

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,14 @@ struct ProducerEntry {
   bool operator==(const ProducerEntry&) const = default;
 };
 
+// A transaction that a marker has just ended.
+struct DecidedTransaction {
+  ProducerId producer_id = kNoProducerId;
+  Offset first_offset = kNoOffset;
+  Offset last_offset = kNoOffset;  // of the marker
+  bool aborted = false;
+};
+
 // Outcome of Check.
 struct ProducerCheck {
   ProducerVerdict verdict = ProducerVerdict::kAccept;
@@ -65,16 +74,17 @@ struct ProducerCheck {
 class ProducerStateTable {
  public:
   // Judges a leader's incoming batch from a client against the state, without changing it. A batch
-  // without producer id is accepted. Rules: an older epoch is stale; a new epoch, or a producer not
-  // known, starts at sequence 0 (unknown with another sequence: kUnknownProducer); else the
-  // sequence follows the last one (wrapping from 2^31 - 1 to 0), or is one of the last 5 batches
-  // (duplicate).
+  // without producer id is accepted, and so is one without sequence (coordinators write those).
+  // A marker is judged by its epochs alone. Rules for the others: an older epoch is stale; a new
+  // epoch, or a producer not known, starts at sequence 0 (unknown with another sequence:
+  // kUnknownProducer); else the sequence follows the last one (wrapping from 2^31 - 1 to 0), or is
+  // one of the last 5 batches (duplicate).
   ProducerCheck Check(const RecordBatchView& batch) const;
 
   // Takes in a batch that was, or is about to be, appended at `base_offset`; never refuses (a
-  // follower and recovery take what the log holds). An abort marker yields the aborted transaction
-  // (without last_stable_offset).
-  std::optional<AbortedTransaction> Update(const RecordBatchView& batch, Offset base_offset,
+  // follower and recovery take what the log holds). Yields the transaction that a marker ended, if
+  // it had records. REQUIRES: a control batch is whole, not just a header.
+  std::optional<DecidedTransaction> Update(const RecordBatchView& batch, Offset base_offset,
                                            WallMillis timestamp);
 
   // The entry of `id`; null if none. Valid until the next change.
@@ -103,7 +113,11 @@ class ProducerStateTable {
   bool operator==(const ProducerStateTable& other) const { return entries_ == other.entries_; }
 
  private:
+  void SetOpenTransaction(ProducerEntry* entry, Offset first_offset);
+
   std::map<ProducerId, ProducerEntry> entries_;
+  // Open transactions by first offset; mirrors ProducerEntry::transaction_first_offset.
+  std::set<Offset> open_transactions_;
 };
 
 }  // namespace quorate
