@@ -1,0 +1,58 @@
+// tests/sim/world/links.h
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "tests/sim/world/world.h"
+
+namespace quorate::sim {
+
+// How messages travel between hosts, one way each.
+struct LinkBehaviour {
+  Micros low{100};           // delay, uniform in [low, high] ...
+  Micros high{1000};
+  double stall = 0.0;        // ... and with this chance a retransmission's time more
+  double reset = 0.0;        // chance that a message breaks its stream or call instead
+};
+
+// The weather between all hosts of a world: delays, losses, partitions.
+class Links {
+ public:
+  explicit Links(World& world) : world_(world) {}
+
+  void set_behaviour(const LinkBehaviour& behaviour) { behaviour_ = behaviour; }
+  // Cuts `from` -> `to` (one way). Streams and calls over a cut link stay silent, and break when
+  // it lasts longer than kPatience.
+  void Cut(const std::string& from, const std::string& to) { cut_.emplace(from, to); }
+  void Heal(const std::string& from, const std::string& to) { cut_.erase({from, to}); }
+  void HealAll() { cut_.clear(); }
+  bool IsCut(const std::string& from, const std::string& to) const {
+    return cut_.contains({from, to});
+  }
+  bool IsCutEitherWay(const std::string& a, const std::string& b) const {
+    return IsCut(a, b) || IsCut(b, a);
+  }
+
+  // Time the next message takes.
+  Micros Delay(const std::string& from, const std::string& to);
+  // Whether the next message breaks its stream.
+  bool Breaks(const std::string& from, const std::string& to);
+
+  World& world() { return world_; }
+
+  // A silent peer is given up after this long (gRPC's pings, TCP's user time-out).
+  static constexpr Micros kPatience = std::chrono::seconds(2);
+  // How often a message over a cut link is tried again.
+  static constexpr Micros kRetransmit = std::chrono::milliseconds(100);
+
+ private:
+  World& world_;
+  LinkBehaviour behaviour_;
+  std::set<std::pair<std::string, std::string>> cut_;
+};
+
+}  // namespace quorate::sim

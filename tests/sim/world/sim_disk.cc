@@ -1,0 +1,379 @@
+#include "tests/sim/world/sim_disk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+
+namespace quorate::sim {
+namespace {
+
+constexpr int64_t kPage = 4096;
+
+std::string Normal(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+std::string Parent(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+bool IsBelow(const std::string& path, const std::string& directory) {
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         (directory == "/" || path[directory.size()] == '/');
+}
+
+absl::Status NotFound(const std::string& path) {
+  return absl::NotFoundError(path + ": no such file or directory");
+}
+
+}  // namespace
+
+// Keeps the bytes of the moment of mapping and follows writes into them.
+class SimMapping final : public FileMapping {
+ public:
+  explicit SimMapping(std::string bytes) : bytes_(std::move(bytes)) {}
+  std::string_view bytes() const override { return bytes_; }
+  void OnWrite(int64_t offset, std::string_view data) {
+    const int64_t size = static_cast<int64_t>(bytes_.size());
+    if (offset >= size) return;
+    const size_t length = std::min(data.size(), static_cast<size_t>(size - offset));
+    std::memcpy(bytes_.data() + offset, data.data(), length);
+  }
+
+ private:
+  std::string bytes_;
+};
+
+class SimDisk::OpenFile final : public File {
+ public:
+  OpenFile(SimDisk& disk, std::string path, std::shared_ptr<SimInode> inode, bool writable)
+      : disk_(disk),
+        path_(std::move(path)),
+        inode_(std::move(inode)),
+        writable_(writable),
+        generation_(disk.generation_) {}
+
+  absl::StatusOr<size_t> ReadAt(int64_t offset, char* out, size_t length) const override {
+    const int64_t size = static_cast<int64_t>(inode_->current.size());
+    if (offset >= size) return 0;
+    const size_t count = std::min(length, static_cast<size_t>(size - offset));
+    std::memcpy(out, inode_->current.data() + offset, count);
+    return count;
+  }
+
+  absl::Status WriteAt(int64_t offset, std::span<const std::string_view> pieces) override {
+    if (absl::Status status = CheckWritable(); !status.ok()) return status;
+    if (disk_.faults_.full) {
+      return absl::ResourceExhaustedError(path_ + ": no space left on device");
+    }
+    for (std::string_view piece : pieces) {
+      const size_t end = static_cast<size_t>(offset) + piece.size();
+      if (end > inode_->current.size()) inode_->current.resize(end, '\0');
+      std::memcpy(inode_->current.data() + offset, piece.data(), piece.size());
+      MarkDirty(offset, static_cast<int64_t>(piece.size()));
+      for (const auto& weak : inode_->mappings) {
+        if (const auto mapping = weak.lock()) mapping->OnWrite(offset, piece);
+      }
+      offset += static_cast<int64_t>(piece.size());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Preallocate(int64_t, int64_t) override {
+    if (absl::Status status = CheckWritable(); !status.ok()) return status;
+    if (disk_.faults_.full) {
+      return absl::ResourceExhaustedError(path_ + ": no space left on device");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Sync() override {
+    if (Dead()) return absl::InternalError(path_ + ": the process is gone");
+    ++disk_.syncs_;
+    if (disk_.faults_.failing_syncs > 0) {
+      --disk_.faults_.failing_syncs;
+      disk_.LosePages(*inode_);
+      return absl::DataLossError(path_ + ": input/output error");
+    }
+    if (!inode_->dirty_pages.empty() || inode_->durable.size() != inode_->current.size()) {
+      CopyDirtyPages();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Truncate(int64_t size) override {
+    if (absl::Status status = CheckWritable(); !status.ok()) return status;
+    const int64_t old = static_cast<int64_t>(inode_->current.size());
+    inode_->current.resize(static_cast<size_t>(size), '\0');
+    MarkDirty(std::min(old, size), std::max(old, size) - std::min(old, size));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<int64_t> Size() const override {
+    return static_cast<int64_t>(inode_->current.size());
+  }
+
+  absl::StatusOr<std::shared_ptr<const FileMapping>> Map() const override {
+    auto mapping = std::make_shared<SimMapping>(inode_->current);
+    std::erase_if(inode_->mappings, [](const auto& weak) { return weak.expired(); });
+    inode_->mappings.push_back(mapping);
+    return std::shared_ptr<const FileMapping>(std::move(mapping));
+  }
+
+  const std::string& path() const override { return path_; }
+  int descriptor() const override { return -1; }
+
+ private:
+  bool Dead() const { return generation_ != disk_.generation_; }
+  absl::Status CheckWritable() const {
+    if (Dead()) return absl::InternalError(path_ + ": the process is gone");
+    if (!writable_) return absl::PermissionDeniedError(path_ + ": opened for reading");
+    return absl::OkStatus();
+  }
+  void MarkDirty(int64_t offset, int64_t length) {
+    if (length <= 0) return;
+    for (int64_t page = offset / kPage; page <= (offset + length - 1) / kPage; ++page) {
+      inode_->dirty_pages.insert(page);
+    }
+  }
+  void CopyDirtyPages() {
+    inode_->durable.resize(inode_->current.size(), '\0');
+    for (int64_t page : inode_->dirty_pages) {
+      const size_t at = static_cast<size_t>(page * kPage);
+      if (at >= inode_->current.size()) continue;
+      const size_t length = std::min<size_t>(kPage, inode_->current.size() - at);
+      std::memcpy(inode_->durable.data() + at, inode_->current.data() + at, length);
+    }
+    inode_->dirty_pages.clear();
+  }
+
+  SimDisk& disk_;
+  const std::string path_;
+  const std::shared_ptr<SimInode> inode_;
+  const bool writable_;
+  const uint64_t generation_;
+};
+
+class SimDisk::HeldLock final : public FileLock {
+ public:
+  HeldLock(SimDisk& disk, std::string path) : disk_(disk), path_(std::move(path)) {
+    disk_.locks_[path_] = this;
+  }
+  ~HeldLock() override {
+    const auto it = disk_.locks_.find(path_);
+    if (it != disk_.locks_.end() && it->second == this) disk_.locks_.erase(it);
+  }
+
+ private:
+  SimDisk& disk_;
+  const std::string path_;
+};
+
+void SimDisk::Apply(const NameChange& change, Names* names) {
+  switch (change.kind) {
+    case NameChange::Kind::kLink:
+      (*names)[change.path] = change.inode;
+      break;
+    case NameChange::Kind::kUnlink:
+      names->erase(change.path);
+      break;
+    case NameChange::Kind::kRename: {
+      const auto it = names->find(change.path);
+      if (it == names->end()) break;
+      std::shared_ptr<SimInode> inode = it->second;
+      names->erase(it);
+      (*names)[change.to] = std::move(inode);
+      break;
+    }
+  }
+}
+
+void SimDisk::Record(NameChange change) {
+  Apply(change, &current_);
+  pending_.push_back(std::move(change));
+}
+
+// A crash, or a failed sync: which of the unsynced pages reached the disk is left to chance.
+void SimDisk::LosePages(SimInode& inode) {
+  const bool new_size = random_.Chance(0.5);
+  if (new_size || inode.current.size() < inode.durable.size()) {
+    // A shrink that was not synced may or may not have happened; growth shows as zeros.
+    if (new_size) inode.durable.resize(inode.current.size(), '\0');
+  }
+  for (int64_t page : inode.dirty_pages) {
+    const size_t at = static_cast<size_t>(page * kPage);
+    if (at >= inode.durable.size() || at >= inode.current.size()) continue;
+    if (!random_.Chance(0.5)) continue;
+    const size_t length =
+        std::min({static_cast<size_t>(kPage), inode.durable.size() - at, inode.current.size() - at});
+    std::memcpy(inode.durable.data() + at, inode.current.data() + at, length);
+  }
+  inode.dirty_pages.clear();
+  inode.current = inode.durable;
+}
+
+void SimDisk::Crash() {
+  ++generation_;
+  locks_.clear();
+  const size_t surviving = static_cast<size_t>(random_.Below(pending_.size() + 1));
+  for (size_t i = 0; i < surviving; ++i) Apply(pending_[i], &durable_);
+  pending_.clear();
+  current_ = durable_;
+  std::set<SimInode*> seen;
+  for (const auto& [path, inode] : current_) {
+    // A directory that was removed or renamed comes back with the files that did.
+    for (std::string up = Parent(path); directories_.insert(up).second;) up = Parent(up);
+    if (seen.insert(inode.get()).second) LosePages(*inode);
+  }
+}
+
+void SimDisk::ProcessDied() {
+  ++generation_;
+  locks_.clear();
+}
+
+void SimDisk::Wipe() {
+  ++generation_;
+  locks_.clear();
+  pending_.clear();
+  current_.clear();
+  durable_.clear();
+  directories_ = {"", "/"};
+}
+
+absl::Status SimDisk::CheckParent(const std::string& path) {
+  if (directories_.contains(Parent(path))) return absl::OkStatus();
+  return NotFound(path);
+}
+
+absl::StatusOr<std::shared_ptr<File>> SimDisk::Open(const std::string& raw, OpenMode mode) {
+  const std::string path = Normal(raw);
+  if (directories_.contains(path)) {
+    return absl::InternalError(path + ": is a directory");
+  }
+  const auto it = current_.find(path);
+  if (it == current_.end()) {
+    if (mode == OpenMode::kRead || mode == OpenMode::kWrite) return NotFound(path);
+    if (absl::Status status = CheckParent(path); !status.ok()) return status;
+    if (faults_.full) return absl::ResourceExhaustedError(path + ": no space left on device");
+    Record({NameChange::Kind::kLink, path, "", std::make_shared<SimInode>()});
+  }
+  auto file =
+      std::make_shared<OpenFile>(*this, path, current_.at(path), mode != OpenMode::kRead);
+  if (mode == OpenMode::kCreateFresh) {
+    if (absl::Status status = file->Truncate(0); !status.ok()) return status;
+  }
+  return std::shared_ptr<File>(std::move(file));
+}
+
+absl::Status SimDisk::CreateDirectories(const std::string& raw) {
+  for (std::string path = Normal(raw); !directories_.contains(path); path = Parent(path)) {
+    if (current_.contains(path)) {
+      return absl::AlreadyExistsError(path + ": a file is in the way");
+    }
+    directories_.insert(path);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& raw) {
+  const std::string path = Normal(raw);
+  if (!directories_.contains(path)) return NotFound(path);
+  std::vector<std::string> names;
+  const size_t prefix = path == "/" ? 1 : path.size() + 1;
+  for (const auto& [name, inode] : current_) {
+    if (Parent(name) == path) names.push_back(name.substr(prefix));
+  }
+  for (const std::string& name : directories_) {
+    if (name != path && Parent(name) == path && name.size() >= prefix) {
+      names.push_back(name.substr(prefix));
+    }
+  }
+  std::erase(names, "");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool SimDisk::Exists(const std::string& raw) {
+  const std::string path = Normal(raw);
+  return current_.contains(path) || directories_.contains(path);
+}
+
+bool SimDisk::IsDirectory(const std::string& raw) { return directories_.contains(Normal(raw)); }
+
+absl::Status SimDisk::Remove(const std::string& raw) {
+  const std::string path = Normal(raw);
+  if (!current_.contains(path)) return NotFound(path);
+  Record({NameChange::Kind::kUnlink, path, "", nullptr});
+  return absl::OkStatus();
+}
+
+absl::Status SimDisk::RemoveTree(const std::string& raw) {
+  const std::string path = Normal(raw);
+  std::vector<std::string> doomed;
+  for (const auto& [name, inode] : current_) {
+    if (name == path || IsBelow(name, path)) doomed.push_back(name);
+  }
+  for (const std::string& name : doomed) {
+    Record({NameChange::Kind::kUnlink, name, "", nullptr});
+  }
+  std::erase_if(directories_,
+                [&path](const std::string& d) { return d == path || IsBelow(d, path); });
+  return absl::OkStatus();
+}
+
+absl::Status SimDisk::Rename(const std::string& raw_from, const std::string& raw_to) {
+  const std::string from = Normal(raw_from);
+  const std::string to = Normal(raw_to);
+  if (absl::Status status = CheckParent(to); !status.ok()) return status;
+  if (current_.contains(from)) {
+    Record({NameChange::Kind::kRename, from, to, nullptr});
+    return absl::OkStatus();
+  }
+  if (!directories_.contains(from)) return NotFound(from);
+  // A directory: with all it holds, at once durable as directories are.
+  std::vector<std::pair<std::string, std::string>> moves;
+  for (const auto& [name, inode] : current_) {
+    if (IsBelow(name, from)) moves.emplace_back(name, to + name.substr(from.size()));
+  }
+  for (auto& [name, target] : moves) {
+    Record({NameChange::Kind::kRename, name, target, nullptr});
+  }
+  std::set<std::string> renamed;
+  for (const std::string& name : directories_) {
+    const bool moved = name == from || IsBelow(name, from);
+    renamed.insert(moved ? to + name.substr(from.size()) : name);
+  }
+  directories_ = std::move(renamed);
+  return absl::OkStatus();
+}
+
+absl::Status SimDisk::SyncDirectory(const std::string& raw) {
+  const std::string path = Normal(raw);
+  if (!directories_.contains(path)) return NotFound(path);
+  // The journal is written in order: all changes up to the last one in this directory.
+  size_t count = 0;
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    if (Parent(pending_[i].path) == path || Parent(pending_[i].to) == path) count = i + 1;
+  }
+  for (size_t i = 0; i < count; ++i) Apply(pending_[i], &durable_);
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(count));
+  ++syncs_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> SimDisk::Lock(const std::string& raw) {
+  const std::string path = Normal(raw);
+  if (locks_.contains(path)) {
+    return absl::FailedPreconditionError(path + ": another process holds the lock");
+  }
+  absl::StatusOr<std::shared_ptr<File>> file = Open(path, OpenMode::kCreate);
+  if (!file.ok()) return file.status();
+  return std::unique_ptr<FileLock>(std::make_unique<HeldLock>(*this, path));
+}
+
+}  // namespace quorate::sim

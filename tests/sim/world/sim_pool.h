@@ -1,0 +1,29 @@
+// tests/sim/world/sim_pool.h
+#pragma once
+
+#include "base/blocking_pool.h"
+#include "tests/sim/world/world.h"
+
+namespace quorate::sim {
+
+// How long a piece of blocking work takes: uniform in [low, high].
+struct PoolLatency {
+  Micros low{20};
+  Micros high{2000};
+};
+
+// BlockingPool of one process: work runs, whole, after a random delay, so pieces overtake each
+// other. What has not run when the process dies never runs.
+class SimPool final : public BlockingPool {
+ public:
+  SimPool(Process& process, PoolLatency latency) : process_(process), latency_(latency) {}
+  void Run(Task work) override;
+  // Slow and fast disks: holds from the next piece of work on.
+  void set_latency(PoolLatency latency) { latency_ = latency; }
+
+ private:
+  Process& process_;
+  PoolLatency latency_;
+};
+
+}  // namespace quorate::sim

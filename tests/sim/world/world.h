@@ -1,0 +1,142 @@
+// tests/sim/world/world.h
+//
+// World: a whole cluster's time, machines and links on one thread, decided by one seed. Everything
+// that happens is an event with a time; the earliest runs next. Equal seeds give equal runs, which
+// the trace hash shows.
+//
+// A Process is one running incarnation of a node: it has a loop, a clock and randomness. Killing
+// it drops all its events unrun.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/random.h"
+#include "base/task.h"
+
+namespace quorate::sim {
+
+class Process;
+
+// Names a scheduled event; the order of running is (due, sequence).
+struct EventKey {
+  MonoTime due;
+  uint64_t sequence = 0;
+  auto operator<=>(const EventKey&) const = default;
+};
+
+class World {
+ public:
+  explicit World(uint64_t seed);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  MonoTime now() const { return now_; }
+  // Decides about faults and delays; nodes have their own streams.
+  Random& random() { return random_; }
+
+  // Runs `task` at `due` (not before now). It is dropped if `owner` (may be null) dies first.
+  EventKey Schedule(MonoTime due, Process* owner, Task task);
+  EventKey ScheduleIn(Micros delay, Process* owner, Task task) {
+    return Schedule(now_ + delay, owner, std::move(task));
+  }
+  // True if it had not run.
+  bool Cancel(const EventKey& key);
+  // Drops all events of a process.
+  void DropEventsOf(const Process* owner);
+
+  // Runs the next event; false if there is none.
+  bool RunOne();
+  // Runs all events up to `until`, then sets the time to it.
+  void RunUntil(MonoTime until);
+
+  // The process whose event runs, or null.
+  Process* current() const { return current_; }
+
+  // Folds a word into the trace hash.
+  void Trace(uint64_t word);
+  uint64_t trace_hash() const { return trace_hash_; }
+  uint64_t events_run() const { return events_run_; }
+
+ private:
+  struct Event {
+    Process* owner;
+    Task task;
+  };
+
+  SeededRandom random_;
+  MonoTime now_{Micros(1)};  // never the meaningless zero point
+  uint64_t next_sequence_ = 1;
+  std::map<EventKey, Event> events_;
+  Process* current_ = nullptr;
+  uint64_t trace_hash_ = 0xcbf29ce484222325u;
+  uint64_t events_run_ = 0;
+};
+
+// The clock of one process: the world's time, with its own idea of the wall clock.
+class SimClock final : public Clock {
+ public:
+  SimClock(const World& world, Millis wall_skew) : world_(world), wall_skew_(wall_skew) {}
+  MonoTime Now() const override { return world_.now(); }
+  WallMillis WallNow() const override;
+
+ private:
+  const World& world_;
+  const Millis wall_skew_;
+};
+
+class SimEventLoop final : public EventLoop {
+ public:
+  SimEventLoop(World& world, Process& process, const Clock& clock)
+      : world_(world), process_(process), clock_(clock) {}
+
+  void Post(Task task) override;
+  TimerId RunAfter(Micros delay, Task task) override;
+  bool Cancel(TimerId timer) override;
+  bool OnLoop() const override { return world_.current() == &process_; }
+  const Clock& clock() const override { return clock_; }
+
+ private:
+  World& world_;
+  Process& process_;
+  const Clock& clock_;
+  std::map<uint64_t, EventKey> timers_;  // pending, by id
+  uint64_t next_timer_ = 1;
+};
+
+// One incarnation of one machine's server process. `host` names the machine.
+class Process {
+ public:
+  Process(World& world, std::string host, uint64_t seed, Millis wall_skew = Millis(0));
+  ~Process();  // kills it
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  World& world() { return world_; }
+  const std::string& host() const { return host_; }
+  EventLoop& loop() { return loop_; }
+  const Clock& clock() const { return clock_; }
+  Random& random() { return random_; }
+  bool alive() const { return alive_; }
+  // From now on nothing of it runs, and what it sends or writes while its objects are destroyed
+  // goes nowhere.
+  void Kill();
+
+ private:
+  World& world_;
+  const std::string host_;
+  SimClock clock_;
+  SimEventLoop loop_;
+  SeededRandom random_;
+  bool alive_ = true;
+};
+
+}  // namespace quorate::sim
