@@ -3,6 +3,7 @@
 // The suite that every EventLoop passes.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -153,18 +154,22 @@ TYPED_TEST_P(EventLoopContract, CancelOfWhatIsNotPendingIsIgnored) {
 }
 
 TYPED_TEST_P(EventLoopContract, ManyTimersComeAndGo) {
-  int64_t last = 0;
+  // The calls take time as well, so a due time is known as a range only.
+  MonoTime last_earliest;
   bool sorted = true;
   int left = 0;
   this->On([&] {
     std::vector<TimerId> timers;
     for (int i = 0; i < 5000; ++i) {
-      const int64_t us = (i * 7919) % 5000;
-      timers.push_back(this->loop().RunAfter(Micros(20'000 + us * 10), [&, us] {
-        sorted = sorted && us * 10 >= last - 10'000;  // the calls took time as well
-        last = us * 10;
+      const Micros delay(20'000 + (i * 7919) % 5000 * 10);
+      const MonoTime earliest = this->loop().Now() + delay;
+      auto latest = std::make_shared<MonoTime>();
+      timers.push_back(this->loop().RunAfter(delay, [&, earliest, latest] {
+        sorted = sorted && *latest >= last_earliest;
+        last_earliest = std::max(last_earliest, earliest);
         --left;
       }));
+      *latest = this->loop().Now() + delay;
       ++left;
     }
     for (size_t i = 0; i < timers.size(); ++i) {

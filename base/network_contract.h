@@ -416,8 +416,10 @@ TYPED_TEST_P(NetworkContract, AConnectionMayBeDestroyedInsideOnRead) {
       [this] { this->client_end_.on_read_ = [this] { this->client_end_.connection_.reset(); }; });
   this->OnServer([this] { this->server_end_.Send("hello"); });
   EXPECT_TRUE(this->EventuallyServer([this] { return this->server_end_.closed_.has_value(); }));
-  EXPECT_EQ(this->client_end_.received_, "h");
-  EXPECT_FALSE(this->client_end_.closed_.has_value());
+  this->OnClient([this] {
+    EXPECT_EQ(this->client_end_.received_, "h");
+    EXPECT_FALSE(this->client_end_.closed_.has_value());
+  });
 }
 
 TYPED_TEST_P(NetworkContract, AConnectionMayBeDestroyedInsideOnDrained) {
