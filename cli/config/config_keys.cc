@@ -11,36 +11,22 @@ namespace {
 
 constexpr int64_t kInt32Max = INT32_MAX;
 
-constexpr ConfigKey Text(std::string_view name, std::string_view value = "",
-                         std::string_view topic_key = {}) {
+constexpr ConfigKey Text(std::string_view name, std::string_view value = "") {
+  return {.name = name, .kind = ConfigKind::kString, .default_value = value};
+}
+constexpr ConfigKey List(std::string_view name, std::string_view value = "") {
+  return {.name = name, .kind = ConfigKind::kList, .default_value = value};
+}
+constexpr ConfigKey Int(std::string_view name, std::string_view value, int64_t low, int64_t high) {
   return {
-      .name = name, .kind = ConfigKind::kString, .default_value = value, .topic_key = topic_key};
+      .name = name, .kind = ConfigKind::kInteger, .default_value = value, .low = low, .high = high};
 }
-constexpr ConfigKey List(std::string_view name, std::string_view value = "",
-                         std::string_view topic_key = {}) {
-  return {.name = name, .kind = ConfigKind::kList, .default_value = value, .topic_key = topic_key};
+constexpr ConfigKey Bool(std::string_view name, std::string_view value) {
+  return {.name = name, .kind = ConfigKind::kBoolean, .default_value = value};
 }
-constexpr ConfigKey Int(std::string_view name, std::string_view value, int64_t low, int64_t high,
-                        std::string_view topic_key = {}) {
-  return {.name = name,
-          .kind = ConfigKind::kInteger,
-          .default_value = value,
-          .low = low,
-          .high = high,
-          .topic_key = topic_key};
-}
-constexpr ConfigKey Bool(std::string_view name, std::string_view value,
-                         std::string_view topic_key = {}) {
-  return {
-      .name = name, .kind = ConfigKind::kBoolean, .default_value = value, .topic_key = topic_key};
-}
-constexpr ConfigKey Choice(std::string_view name, std::string_view value, std::string_view choices,
-                           std::string_view topic_key = {}) {
-  return {.name = name,
-          .kind = ConfigKind::kChoice,
-          .default_value = value,
-          .choices = choices,
-          .topic_key = topic_key};
+constexpr ConfigKey Choice(std::string_view name, std::string_view value,
+                           std::string_view choices) {
+  return {.name = name, .kind = ConfigKind::kChoice, .default_value = value, .choices = choices};
 }
 constexpr ConfigKey NoEffect(std::string_view name, std::string_view note) {
   return {.name = name, .kind = ConfigKind::kNoEffect, .default_value = "", .note = note};
@@ -85,33 +71,32 @@ constexpr ConfigKey kKeys[] = {
     NoEffect("log.cleaner.dedupe.buffer.size", kNoCleaner),
     NoEffect("log.cleaner.enable", kNoCleaner),
     NoEffect("log.cleaner.threads", kNoCleaner),
-    List("log.cleanup.policy", "delete", "cleanup.policy"),
+    List("log.cleanup.policy", "delete"),
     Text("log.dir", "/tmp/quorate-logs"),
     List("log.dirs"),
-    Int("log.flush.interval.messages", "9223372036854775807", 1, INT64_MAX, "flush.messages"),
-    Int("log.flush.interval.ms", "9223372036854775807", 0, INT64_MAX, "flush.ms"),
-    Int("log.index.interval.bytes", "4096", 0, kInt32Max, "index.interval.bytes"),
-    Int("log.index.size.max.bytes", "10485760", 4, kInt32Max, "segment.index.bytes"),
-    Choice("log.message.timestamp.type", "CreateTime", "CreateTime,LogAppendTime",
-           "message.timestamp.type"),
+    Int("log.flush.interval.messages", "9223372036854775807", 1, INT64_MAX),
+    Int("log.flush.interval.ms", "9223372036854775807", 0, INT64_MAX),
+    Int("log.index.interval.bytes", "4096", 0, kInt32Max),
+    Int("log.index.size.max.bytes", "10485760", 4, kInt32Max),
+    Choice("log.message.timestamp.type", "CreateTime", "CreateTime,LogAppendTime"),
     NoEffect("log.preallocate", "segments are always preallocated past their end"),
-    Int("log.retention.bytes", "-1", -1, INT64_MAX, "retention.bytes"),
+    Int("log.retention.bytes", "-1", -1, INT64_MAX),
     Int("log.retention.check.interval.ms", "300000", 1, INT64_MAX),
     Int("log.retention.hours", "168", -1, kInt32Max),
     Int("log.retention.minutes", "", -1, kInt32Max),
     Int("log.retention.ms", "", -1, INT64_MAX),
     Int("log.roll.hours", "168", 1, kInt32Max),
     Int("log.roll.ms", "", 1, INT64_MAX),
-    Int("log.segment.bytes", "1073741824", 1 << 20, kInt32Max, "segment.bytes"),
-    Int("log.segment.delete.delay.ms", "60000", 0, INT64_MAX, "file.delete.delay.ms"),
+    Int("log.segment.bytes", "1073741824", 1 << 20, kInt32Max),
+    Int("log.segment.delete.delay.ms", "60000", 0, INT64_MAX),
     Int("max.connections", "2147483647", 0, kInt32Max),
-    Int("message.max.bytes", "1048588", 0, kInt32Max, "max.message.bytes"),
+    Int("message.max.bytes", "1048588", 0, kInt32Max),
     Text("metadata.log.dir"),
     NoEffect("metadata.log.max.record.bytes.between.snapshots", kNoSnapshots),
     NoEffect("metadata.log.max.snapshot.interval.ms", kNoSnapshots),
     NoEffect("metadata.max.retention.bytes", kNoSnapshots),
     NoEffect("metadata.max.retention.ms", kNoSnapshots),
-    Int("min.insync.replicas", "1", 1, kInt32Max, "min.insync.replicas"),
+    Int("min.insync.replicas", "1", 1, kInt32Max),
     Int("node.id", "", 0, kInt32Max),
     NoEffect("num.io.threads", kThreads),
     NoEffect("num.network.threads", kThreads),
@@ -126,8 +111,7 @@ constexpr ConfigKey kKeys[] = {
     Int("producer.id.expiration.ms", "86400000", 1, kInt32Max),
     Bool("quorate.allow.insecure.listeners", "false"),
     Int("quorate.broker.session.grace.ms", "50", 0, 60000),
-    Choice("quorate.default.durability", "flush-before-ack", "flush-before-ack,os",
-           "quorate.durability"),
+    Choice("quorate.default.durability", "flush-before-ack", "flush-before-ack,os"),
     Text("quorate.internal.listener"),
     Int("replica.fetch.max.bytes", "1048576", 1, kInt32Max),
     Int("replica.fetch.response.max.bytes", "10485760", 1, kInt32Max),
@@ -146,9 +130,8 @@ constexpr ConfigKey kKeys[] = {
     NoEffect("transaction.state.log.num.partitions", kNoTransactions),
     NoEffect("transaction.state.log.replication.factor", kNoTransactions),
     NoEffect("transactional.id.expiration.ms", kNoTransactions),
-    Bool("unclean.leader.election.enable", "false", "unclean.leader.election.enable"),
-    Choice("compression.type", "producer", "producer,uncompressed,gzip,snappy,lz4,zstd",
-           "compression.type"),
+    Bool("unclean.leader.election.enable", "false"),
+    Choice("compression.type", "producer", "producer,uncompressed,gzip,snappy,lz4,zstd"),
 };
 
 std::vector<ConfigKey> SortedKeys() {

@@ -34,8 +34,7 @@ struct ConfigKey {
   int64_t low = INT64_MIN;         // kInteger: inclusive bounds
   int64_t high = INT64_MAX;
   std::string_view choices = {};
-  std::string_view note = {};       // kNoEffect: why
-  std::string_view topic_key = {};  // broker-wide default of this topic key
+  std::string_view note = {};  // kNoEffect: why
 };
 
 // All known keys, sorted by name.

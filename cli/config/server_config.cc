@@ -45,7 +45,6 @@ class ConfigBuilder {
   absl::Status FillVoters();
   absl::Status FillDirectories();
   absl::Status CheckInsecure() const;
-  void FillTopicDefaults();
   absl::StatusOr<std::vector<ListenerConfig>> ParseListeners(std::string_view key);
   std::string ProtocolOf(const std::string& listener) const;
 
@@ -300,25 +299,6 @@ absl::Status ConfigBuilder::CheckInsecure() const {
   return absl::OkStatus();
 }
 
-void ConfigBuilder::FillTopicDefaults() {
-  for (const ConfigKey& key : ConfigKeys()) {
-    if (key.topic_key.empty() || !config_.values.contains(key.name)) continue;
-    config_.topic_defaults[std::string(key.topic_key)] = config_.Text(key.name);
-  }
-  const auto hours = [](int64_t n) { return std::to_string(n < 0 ? n : n * 3600 * 1000); };
-  if (IsSet("log.retention.ms")) {
-    config_.topic_defaults["retention.ms"] = config_.Text("log.retention.ms");
-  } else if (IsSet("log.retention.minutes")) {
-    const int64_t minutes = config_.Int("log.retention.minutes");
-    config_.topic_defaults["retention.ms"] =
-        std::to_string(minutes < 0 ? minutes : minutes * 60 * 1000);
-  } else {
-    config_.topic_defaults["retention.ms"] = hours(config_.Int("log.retention.hours"));
-  }
-  config_.topic_defaults["segment.ms"] =
-      IsSet("log.roll.ms") ? config_.Text("log.roll.ms") : hours(config_.Int("log.roll.hours"));
-}
-
 absl::StatusOr<ServerConfig> ConfigBuilder::Finish() {
   Q_RETURN_IF_ERROR(FillDefaults());
   Q_RETURN_IF_ERROR(FillRoles());
@@ -326,7 +306,6 @@ absl::StatusOr<ServerConfig> ConfigBuilder::Finish() {
   Q_RETURN_IF_ERROR(FillVoters());
   Q_RETURN_IF_ERROR(FillDirectories());
   Q_RETURN_IF_ERROR(CheckInsecure());
-  FillTopicDefaults();
   return std::move(config_);
 }
 

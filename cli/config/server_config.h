@@ -45,10 +45,6 @@ struct ServerConfig {
   std::vector<std::string> log_dirs;  // not empty
   std::string metadata_log_dir;       // one of log_dirs unless metadata.log.dir names another
 
-  // Cluster-wide defaults of topic configs by topic key ("retention.ms"), as the file or Kafka's
-  // defaults give them.
-  std::map<std::string, std::string> topic_defaults;
-
   // Value of any other known key, or its default. REQUIRES: a known key of that kind.
   int64_t Int(std::string_view key) const;
   bool Bool(std::string_view key) const;

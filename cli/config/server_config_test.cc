@@ -57,19 +57,7 @@ TEST(ServerConfigTest, KafkasDefaultsHold) {
   const ServerConfig config = *Parse(kCombined).config;
   EXPECT_EQ(config.Int("num.partitions"), 1);
   EXPECT_TRUE(config.Bool("auto.create.topics.enable"));
-  EXPECT_EQ(config.topic_defaults.at("retention.ms"), "604800000");
-  EXPECT_EQ(config.topic_defaults.at("segment.bytes"), "1073741824");
-  EXPECT_EQ(config.topic_defaults.at("quorate.durability"), "flush-before-ack");
-}
-
-TEST(ServerConfigTest, FinerRetentionUnitWins) {
-  const std::string text = std::string(kCombined) + "log.retention.hours=1\n";
-  EXPECT_EQ(Parse(text).config->topic_defaults.at("retention.ms"), "3600000");
-  EXPECT_EQ(Parse(text + "log.retention.minutes=2\n").config->topic_defaults.at("retention.ms"),
-            "120000");
-  EXPECT_EQ(Parse(text + "log.retention.minutes=2\nlog.retention.ms=7\n")
-                .config->topic_defaults.at("retention.ms"),
-            "7");
+  EXPECT_EQ(config.Text("quorate.default.durability"), "flush-before-ack");
 }
 
 TEST(ServerConfigTest, UnknownKeyIsAWarningThatNamesTheNearest) {
