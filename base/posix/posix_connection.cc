@@ -96,6 +96,7 @@ void PosixConnection::OnEvents(uint32_t events) {
     Ended(SocketError(error != 0 ? error : ECONNRESET));
     return;
   }
+  if (deferred_) return;  // OnDeferred goes on; reading here too would double the turn's share.
   if (!ReadSome()) return;
   if (writable_ && (unsent_ > 0 || drain_due_)) DeferOnce();
 }
