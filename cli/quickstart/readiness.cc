@@ -33,7 +33,7 @@ absl::Status Probe(const LocalNode& node, size_t expected) {
 
 }  // namespace
 
-absl::Status WaitUntilReady(LocalCluster& cluster, SignalWatch& signals, int timeout_ms) {
+absl::Status WaitUntilReady(LocalCluster& cluster, StopSignal& signals, int timeout_ms) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   size_t ready = 0;
   absl::Status last;

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "cli/node/stop_signal.h"
 #include "cli/quickstart/local_cluster.h"
-#include "cli/quickstart/signal_watch.h"
 
 namespace quorate {
 
 // Waits until every node answers Metadata and lists every node, supervising meanwhile.
 // ERRORS: kDeadlineExceeded saying what is missing; kUnavailable if all nodes stay down;
 // kCancelled after a signal.
-absl::Status WaitUntilReady(LocalCluster& cluster, SignalWatch& signals, int timeout_ms);
+absl::Status WaitUntilReady(LocalCluster& cluster, StopSignal& signals, int timeout_ms);
 
 }  // namespace quorate
