@@ -64,6 +64,7 @@ void DescribeTopic(const HandlerEnv& env, const DescribeConfigsRequest& request,
     entry.value = all.front().value;
     entry.config_source = static_cast<int8_t>(all.front().source);
     entry.config_type = static_cast<int8_t>(key.type);
+    entry.documentation = std::nullopt;
     if (request.include_documentation) entry.documentation = std::string(key.documentation);
     if (!request.include_synonyms) continue;
     for (const ResolvedConfig& one : all) {
@@ -104,6 +105,8 @@ void AddBrokerKey(const DescribeConfigsRequest& request, const std::string& name
                   const std::vector<Layer>& layers, Result* out) {
   Entry entry;
   entry.name = name;
+  entry.value = std::nullopt;
+  entry.documentation = std::nullopt;
   entry.is_sensitive = IsSensitive(name);
   bool first = true;
   for (const auto& [source, values] : layers) {
@@ -165,6 +168,7 @@ void RegisterDescribeConfigs(HandlerRegistry& registry, const HandlerEnv& env) {
         DescribeConfigsResponse response;
         for (const Resource& asked : request.resources) {
           Result& out = response.results.emplace_back();
+          out.error_message = std::nullopt;
           out.resource_type = asked.resource_type;
           out.resource_name = asked.resource_name;
           if (asked.resource_type == kTopicResource) {

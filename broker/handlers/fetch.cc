@@ -18,9 +18,9 @@
 namespace quorate {
 namespace {
 
+using kafka::ErrorFor;
 using kafka::FetchRequest;
 using kafka::FetchResponse;
-using kafka::ErrorFor;
 using kafka::KafkaError;
 using PartitionData = FetchResponse::PartitionData;
 
@@ -72,6 +72,7 @@ class ParkedFetches {
 void SetUnread(PartitionData* out, int32_t partition, KafkaError error) {
   out->partition_index = partition;
   out->error_code = Code(error);
+  out->aborted_transactions.reset();
   out->high_watermark = -1;
   out->last_stable_offset = -1;
   out->log_start_offset = -1;
@@ -115,6 +116,7 @@ void Fill(const Call& call, FetchPartitionResult& result, PartitionData* out,
     out->diverging_epoch.end_offset = result.diverging->end_offset.value();
   }
   out->preferred_read_replica = result.preferred_replica.value();
+  out->aborted_transactions.reset();
   if (call.isolation == Isolation::kReadCommitted) {
     auto& aborted = out->aborted_transactions.emplace();
     for (const AbortedTransaction& transaction : result.aborted) {

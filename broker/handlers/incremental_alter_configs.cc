@@ -15,9 +15,9 @@
 namespace quorate {
 namespace {
 
+using kafka::ErrorFor;
 using kafka::IncrementalAlterConfigsRequest;
 using kafka::IncrementalAlterConfigsResponse;
-using kafka::ErrorFor;
 using kafka::KafkaError;
 using Result = IncrementalAlterConfigsResponse::AlterConfigsResourceResponse;
 using ResourceKey = std::pair<int8_t, std::string>;

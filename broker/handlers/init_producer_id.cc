@@ -18,9 +18,12 @@ void RegisterInitProducerId(HandlerRegistry& registry, const HandlerEnv& env) {
       Listeners::kClient, [env](const RequestContext&, const InitProducerIdRequest& request,
                                 Reply<InitProducerIdResponse> reply) {
         if (request.transactional_id.has_value()) {
-          // Every client takes this for final, and its text is the clearest there is.
+          // Every client takes UNSUPPORTED_VERSION for final, and its text is the clearest there
+          // is.
           InitProducerIdResponse response;
-          response.error_code = Code(KafkaError::kUnsupportedVersion);
+          response.error_code =
+              Code(request.transactional_id->empty() ? KafkaError::kInvalidRequest
+                                                     : KafkaError::kUnsupportedVersion);
           response.producer_epoch = -1;
           reply.Send(response);
           return;

@@ -38,7 +38,24 @@ absl::Status KafkaListener::Start() {
   return absl::OkStatus();
 }
 
+void KafkaListener::Serve() {
+  serving_ = true;
+  while (!early_.empty()) {
+    std::unique_ptr<Connection> stream = std::move(early_.front());
+    early_.pop_front();
+    Open(std::move(stream));
+  }
+}
+
 void KafkaListener::Accept(std::unique_ptr<Connection> stream) {
+  if (serving_) {
+    Open(std::move(stream));
+  } else if (early_.size() < options_.max_connections) {
+    early_.push_back(std::move(stream));
+  }
+}
+
+void KafkaListener::Open(std::unique_ptr<Connection> stream) {
   const std::string host = stream->peer().host;
   auto info = std::make_shared<ConnectionInfo>();
   info->listener = options_.name;
@@ -92,6 +109,7 @@ void KafkaListener::Stop(Micros bound, Task done) {
   stopping_ = true;
   stopped_ = std::move(done);
   listener_.reset();
+  early_.clear();
   std::vector<std::shared_ptr<KafkaConnection>> all;
   for (const auto& [id, connection] : connections_) all.push_back(connection);
   for (const auto& connection : all) connection->Drain();

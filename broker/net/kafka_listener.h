@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,8 +37,10 @@ class KafkaListener {
                 FrameHandler* handler);
   ~KafkaListener();
 
-  // Begins to accept. ERRORS: as Network::Listen.
+  // Begins to accept. Connections are served from Serve() on; until then they wait, so that
+  // clients see a slow start instead of a half-ready broker. ERRORS: as Network::Listen.
   absl::Status Start();
+  void Serve();
 
   // Accepts no more; connections close once their outstanding requests are answered, at the latest
   // after `bound`. `done` runs on the loop when all are closed. Call at most once.
@@ -50,6 +53,7 @@ class KafkaListener {
 
  private:
   void Accept(std::unique_ptr<Connection> stream);
+  void Open(std::unique_ptr<Connection> stream);
   void Forget(uint64_t id, const absl::Status& why);
   void MaybeFinishStop();
   // One line per second at most; says how many were left out.
@@ -66,6 +70,8 @@ class KafkaListener {
   std::map<std::string, size_t> per_host_;
   MonoTime next_log_;
   int64_t logs_suppressed_ = 0;
+  bool serving_ = false;
+  std::deque<std::unique_ptr<Connection>> early_;  // accepted before Serve()
   bool stopping_ = false;
   Task stopped_;
   TimerId stop_timer_ = TimerId::kNone;

@@ -51,7 +51,9 @@ class KafkaListenerTest : public testing::Test {
     options.bind = {"", 9092};
     listener = std::make_unique<KafkaListener>(&loop, &network, options, &memory, &handler);
     ASSERT_TRUE(listener->Start().ok());
+    if (serve_at_once) listener->Serve();
   }
+  bool serve_at_once = true;
   MemoryNetwork::Client Connect() { return network.Open(9092); }
 
   TestLoop loop;
@@ -89,6 +91,19 @@ TEST_F(KafkaListenerTest, ARequestWithoutReplySendsNothingAndLetsLaterAnswersPas
   handler.requests[0].responder.NoReply();
   loop.RunPosted();
   EXPECT_EQ(client.stream->from_server, Frame("b"));
+}
+
+TEST_F(KafkaListenerTest, ConnectionsWaitUntilTheListenerServes) {
+  serve_at_once = false;
+  StartListener();
+  auto client = Connect();
+  client.Write(Frame("1"));
+  loop.RunPosted();
+  EXPECT_TRUE(handler.requests.empty());
+  EXPECT_FALSE(client.stream->server_closed);
+  listener->Serve();
+  loop.RunPosted();
+  EXPECT_EQ(handler.requests.size(), 1u);
 }
 
 TEST_F(KafkaListenerTest, ADroppedResponderClosesTheConnection) {
