@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_format.h"
@@ -26,6 +27,16 @@ constexpr int kConnectTimeoutMs = 1000;
 // Longer timeouts mean none.
 constexpr std::chrono::hours kLongestTimeout{24 * 30};
 
+// A channel must not be destroyed on one of gRPC's own threads: the last one waits for those
+// threads to end. So a destination is held by the client alone, until no callback is owed, and
+// a callback drops its ClientContext, which holds the channel too, before it counts as come.
+struct Destination {
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<grpc::GenericStub> stub;
+  MonoTime made;
+  int owed = 0;  // callbacks that gRPC owes for calls here; guarded by Calls
+};
+
 struct OpenCall {
   grpc::ClientContext context;
   grpc::ByteBuffer request;
@@ -33,28 +44,24 @@ struct OpenCall {
   EventLoop* loop;
 };
 
-struct Destination {
-  std::shared_ptr<grpc::Channel> channel;
-  std::unique_ptr<grpc::GenericStub> stub;
-  MonoTime made;
-};
-
-// Outlives the client as long as gRPC or a loop holds one of its calls. Thread-safe.
+// The calls under way. Outlives the client as long as a loop holds a result. Thread-safe.
 class Calls {
  public:
-  // A new call with its id; RunCallback is owed for it.
-  std::pair<RpcCallId, std::shared_ptr<OpenCall>> Add(EventLoop* loop, RpcClient::Done done) {
+  // A new call with its id; CallbackCame is owed for it.
+  std::pair<RpcCallId, std::shared_ptr<OpenCall>> Add(Destination* destination, EventLoop* loop,
+                                                      RpcClient::Done done) {
     auto call = std::make_shared<OpenCall>();
     call->loop = loop;
     std::lock_guard lock(mu_);
     const uint64_t id = next_id_++;
     entries_.emplace(id, Entry{call, std::move(done)});
     ++owed_;
+    ++destination->owed;
     return {RpcCallId{id}, std::move(call)};
   }
 
-  // Whoever takes a call owns its `done` and is the only one to run or drop it.
-  // Nullopt if it is taken already.
+  // Whoever takes a call owns its `done` and is the only one to run or drop it. False if it is
+  // taken already. Not for gRPC's threads.
   bool Take(RpcCallId id, std::shared_ptr<OpenCall>* call, RpcClient::Done* done) {
     std::lock_guard lock(mu_);
     auto found = entries_.find(static_cast<uint64_t>(id));
@@ -65,11 +72,16 @@ class Calls {
     return true;
   }
 
-  // gRPC's callback of one call has come.
-  void CallbackCame() {
+  // gRPC's callback of one call has come and holds nothing any more.
+  void CallbackCame(Destination* destination) {
     std::lock_guard lock(mu_);
-    --owed_;
-    if (owed_ == 0) none_owed_.notify_all();
+    --destination->owed;
+    if (--owed_ == 0) none_owed_.notify_all();
+  }
+
+  bool NothingOwed(const Destination& destination) {
+    std::lock_guard lock(mu_);
+    return destination.owed == 0;
   }
 
   // Cancels all calls, drops their `done`, waits for gRPC's callbacks.
@@ -143,7 +155,7 @@ class GrpcRpcClient final : public RpcClient {
   RpcCallId Call(const Endpoint& to, std::string_view method, std::string request, Micros timeout,
                  EventLoop* loop, Done done) override {
     const std::shared_ptr<Destination> destination = DestinationFor(to, loop->Now());
-    auto [id, call] = calls_->Add(loop, std::move(done));
+    auto [id, call] = calls_->Add(destination.get(), loop, std::move(done));
     call->request = ToByteBuffer(std::move(request));
     call->context.set_wait_for_ready(false);
     if (timeout < kLongestTimeout) {
@@ -154,7 +166,8 @@ class GrpcRpcClient final : public RpcClient {
     destination->stub->UnaryCall(
         &raw->context, kRpcPathPrefix + std::string(method), grpc::StubOptions(), &raw->request,
         &raw->response,
-        [calls = calls_, id = id, call = std::move(call)](const grpc::Status& status) {
+        [calls = calls_, id = id, call = std::move(call),
+         destination = destination.get()](const grpc::Status& status) mutable {
           absl::StatusOr<std::string> result =
               status.ok() ? absl::StatusOr<std::string>(ToString(call->response))
                           : absl::StatusOr<std::string>(ToAbsl(status, call->context));
@@ -163,7 +176,8 @@ class GrpcRpcClient final : public RpcClient {
             Done done;
             if (calls->Take(id, &taken, &done)) done(std::move(result));
           });
-          calls->CallbackCame();
+          call = nullptr;
+          calls->CallbackCame(destination);
         });
     return id;
   }
@@ -178,14 +192,19 @@ class GrpcRpcClient final : public RpcClient {
   // The channel to use. One that failed to connect would refuse calls until gRPC's back-off (at
   // least 100 ms) has passed; a fresh one connects at once.
   std::shared_ptr<Destination> DestinationFor(const Endpoint& to, MonoTime now) {
-    std::shared_ptr<Destination> dropped;  // Destroyed outside the lock.
+    std::vector<std::shared_ptr<Destination>> dropped;  // Destroyed outside the lock.
     std::lock_guard lock(mu_);
     std::shared_ptr<Destination>& entry = destinations_[to];
     if (entry != nullptr && (now - entry->made < kReconnectSpacing ||
                              entry->channel->GetState(false) != GRPC_CHANNEL_TRANSIENT_FAILURE)) {
       return entry;
     }
-    dropped = std::move(entry);
+    if (entry != nullptr) retired_.push_back(std::move(entry));
+    std::erase_if(retired_, [&](std::shared_ptr<Destination>& retired) {
+      if (!calls_->NothingOwed(*retired)) return false;
+      dropped.push_back(std::move(retired));
+      return true;
+    });
     entry = std::make_shared<Destination>();
     entry->channel = grpc::CreateCustomChannel(
         ConnectTarget(to), grpc::InsecureChannelCredentials(), ChannelArguments());
@@ -198,6 +217,8 @@ class GrpcRpcClient final : public RpcClient {
   std::mutex mu_;
   // One per node of the cluster ever called; guarded by mu_.
   std::map<Endpoint, std::shared_ptr<Destination>> destinations_;
+  // Replaced ones, until no callback is owed for them; guarded by mu_.
+  std::vector<std::shared_ptr<Destination>> retired_;
 };
 
 }  // namespace
