@@ -1,10 +1,11 @@
 // tests/sim/world/links.h
 #pragma once
 
+#include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "tests/sim/world/world.h"
@@ -13,10 +14,10 @@ namespace quorate::sim {
 
 // How messages travel between hosts, one way each.
 struct LinkBehaviour {
-  Micros low{100};           // delay, uniform in [low, high] ...
+  Micros low{100};  // delay, uniform in [low, high] ...
   Micros high{1000};
-  double stall = 0.0;        // ... and with this chance a retransmission's time more
-  double reset = 0.0;        // chance that a message breaks its stream or call instead
+  double stall = 0.0;  // ... and with this chance a retransmission's time more
+  double reset = 0.0;  // chance that a message breaks its stream or call instead
 };
 
 // The weather between all hosts of a world: delays, losses, partitions.
@@ -27,7 +28,7 @@ class Links {
   void set_behaviour(const LinkBehaviour& behaviour) { behaviour_ = behaviour; }
   // Cuts `from` -> `to` (one way). Streams and calls over a cut link stay silent, and break when
   // it lasts longer than kPatience.
-  void Cut(const std::string& from, const std::string& to) { cut_.emplace(from, to); }
+  void Cut(const std::string& from, const std::string& to);
   void Heal(const std::string& from, const std::string& to) { cut_.erase({from, to}); }
   void HealAll() { cut_.clear(); }
   bool IsCut(const std::string& from, const std::string& to) const {
@@ -36,6 +37,14 @@ class Links {
   bool IsCutEitherWay(const std::string& a, const std::string& b) const {
     return IsCut(a, b) || IsCut(b, a);
   }
+
+  // Calls `watcher` (kept for good) when a cut has lasted for kPatience.
+  void WatchLongCuts(std::function<void(const std::string& from, const std::string& to)> watcher) {
+    watchers_.push_back(std::move(watcher));
+  }
+
+  // How long after now `to` learns that its stream from `from`, a process that is gone, ended.
+  Micros EndDelay(const Process& from, const std::string& to);
 
   // Time the next message takes.
   Micros Delay(const std::string& from, const std::string& to);
@@ -52,7 +61,9 @@ class Links {
  private:
   World& world_;
   LinkBehaviour behaviour_;
-  std::set<std::pair<std::string, std::string>> cut_;
+  std::map<std::pair<std::string, std::string>, uint64_t> cut_;  // which cut it was
+  uint64_t cuts_ = 0;
+  std::vector<std::function<void(const std::string&, const std::string&)>> watchers_;
 };
 
 }  // namespace quorate::sim

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/status_macros.h"
 
 namespace quorate::sim {
 namespace {
@@ -25,6 +26,8 @@ bool IsBelow(const std::string& path, const std::string& directory) {
   return path.size() > directory.size() && path.starts_with(directory) &&
          (directory == "/" || path[directory.size()] == '/');
 }
+
+absl::Status Gone() { return absl::InternalError("the process is gone"); }
 
 absl::Status NotFound(const std::string& path) {
   return absl::NotFoundError(path + ": no such file or directory");
@@ -70,7 +73,9 @@ class SimDisk::OpenFile final : public File {
     if (disk_.faults_.full) {
       return absl::ResourceExhaustedError(path_ + ": no space left on device");
     }
+    if (!disk_.Change()) return Gone();
     for (std::string_view piece : pieces) {
+      if (piece.empty()) continue;
       const size_t end = static_cast<size_t>(offset) + piece.size();
       if (end > inode_->current.size()) inode_->current.resize(end, '\0');
       std::memcpy(inode_->current.data() + offset, piece.data(), piece.size());
@@ -92,7 +97,7 @@ class SimDisk::OpenFile final : public File {
   }
 
   absl::Status Sync() override {
-    if (Dead()) return absl::InternalError(path_ + ": the process is gone");
+    if (Dead() || !disk_.Change()) return Gone();
     ++disk_.syncs_;
     if (disk_.faults_.failing_syncs > 0) {
       --disk_.faults_.failing_syncs;
@@ -107,6 +112,7 @@ class SimDisk::OpenFile final : public File {
 
   absl::Status Truncate(int64_t size) override {
     if (absl::Status status = CheckWritable(); !status.ok()) return status;
+    if (!disk_.Change()) return Gone();
     const int64_t old = static_cast<int64_t>(inode_->current.size());
     inode_->current.resize(static_cast<size_t>(size), '\0');
     MarkDirty(std::min(old, size), std::max(old, size) - std::min(old, size));
@@ -128,9 +134,9 @@ class SimDisk::OpenFile final : public File {
   int descriptor() const override { return -1; }
 
  private:
-  bool Dead() const { return generation_ != disk_.generation_; }
+  bool Dead() const { return disk_.IsGone(generation_); }
   absl::Status CheckWritable() const {
-    if (Dead()) return absl::InternalError(path_ + ": the process is gone");
+    if (Dead()) return Gone();
     if (!writable_) return absl::PermissionDeniedError(path_ + ": opened for reading");
     return absl::OkStatus();
   }
@@ -192,6 +198,20 @@ void SimDisk::Apply(const NameChange& change, Names* names) {
   }
 }
 
+bool SimDisk::Change() {
+  if (frozen_) return false;
+  if (faults_.changes_until_death < 0 || --faults_.changes_until_death >= 0) return true;
+  frozen_ = true;
+  if (faults_.die) faults_.die();
+  return false;
+}
+
+int64_t SimDisk::used_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [path, inode] : current_) bytes += static_cast<int64_t>(inode->current.size());
+  return bytes;
+}
+
 void SimDisk::Record(NameChange change) {
   Apply(change, &current_);
   pending_.push_back(std::move(change));
@@ -199,17 +219,23 @@ void SimDisk::Record(NameChange change) {
 
 // A crash, or a failed sync: which of the unsynced pages reached the disk is left to chance.
 void SimDisk::LosePages(SimInode& inode) {
-  const bool new_size = random_.Chance(0.5);
-  if (new_size || inode.current.size() < inode.durable.size()) {
-    // A shrink that was not synced may or may not have happened; growth shows as zeros.
-    if (new_size) inode.durable.resize(inode.current.size(), '\0');
+  const size_t low = std::min(inode.current.size(), inode.durable.size());
+  const size_t high = std::max(inode.current.size(), inode.durable.size());
+  switch (random_.Below(3)) {
+    case 0:  // the size before
+      break;
+    case 1:
+      inode.durable.resize(inode.current.size(), '\0');
+      break;
+    default:
+      inode.durable.resize(low + random_.Below(high - low + 1), '\0');
   }
   for (int64_t page : inode.dirty_pages) {
     const size_t at = static_cast<size_t>(page * kPage);
     if (at >= inode.durable.size() || at >= inode.current.size()) continue;
     if (!random_.Chance(0.5)) continue;
-    const size_t length =
-        std::min({static_cast<size_t>(kPage), inode.durable.size() - at, inode.current.size() - at});
+    const size_t length = std::min(
+        {static_cast<size_t>(kPage), inode.durable.size() - at, inode.current.size() - at});
     std::memcpy(inode.durable.data() + at, inode.current.data() + at, length);
   }
   inode.dirty_pages.clear();
@@ -218,6 +244,8 @@ void SimDisk::LosePages(SimInode& inode) {
 
 void SimDisk::Crash() {
   ++generation_;
+  frozen_ = false;
+  faults_.changes_until_death = -1;
   locks_.clear();
   const size_t surviving = static_cast<size_t>(random_.Below(pending_.size() + 1));
   for (size_t i = 0; i < surviving; ++i) Apply(pending_[i], &durable_);
@@ -233,11 +261,14 @@ void SimDisk::Crash() {
 
 void SimDisk::ProcessDied() {
   ++generation_;
+  frozen_ = false;
+  faults_.changes_until_death = -1;
   locks_.clear();
 }
 
 void SimDisk::Wipe() {
   ++generation_;
+  frozen_ = false;
   locks_.clear();
   pending_.clear();
   current_.clear();
@@ -245,7 +276,7 @@ void SimDisk::Wipe() {
   directories_ = {"", "/"};
 }
 
-absl::Status SimDisk::CheckParent(const std::string& path) {
+absl::Status SimDisk::CheckParent(const std::string& path) const {
   if (directories_.contains(Parent(path))) return absl::OkStatus();
   return NotFound(path);
 }
@@ -260,10 +291,10 @@ absl::StatusOr<std::shared_ptr<File>> SimDisk::Open(const std::string& raw, Open
     if (mode == OpenMode::kRead || mode == OpenMode::kWrite) return NotFound(path);
     if (absl::Status status = CheckParent(path); !status.ok()) return status;
     if (faults_.full) return absl::ResourceExhaustedError(path + ": no space left on device");
+    if (!Change()) return Gone();
     Record({NameChange::Kind::kLink, path, "", std::make_shared<SimInode>()});
   }
-  auto file =
-      std::make_shared<OpenFile>(*this, path, current_.at(path), mode != OpenMode::kRead);
+  auto file = std::make_shared<OpenFile>(*this, path, current_.at(path), mode != OpenMode::kRead);
   if (mode == OpenMode::kCreateFresh) {
     if (absl::Status status = file->Truncate(0); !status.ok()) return status;
   }
@@ -298,16 +329,19 @@ absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& raw) {
   return names;
 }
 
-bool SimDisk::Exists(const std::string& raw) {
+bool SimDisk::Exists(const std::string& raw) const {
   const std::string path = Normal(raw);
   return current_.contains(path) || directories_.contains(path);
 }
 
-bool SimDisk::IsDirectory(const std::string& raw) { return directories_.contains(Normal(raw)); }
+bool SimDisk::IsDirectory(const std::string& raw) const {
+  return directories_.contains(Normal(raw));
+}
 
 absl::Status SimDisk::Remove(const std::string& raw) {
   const std::string path = Normal(raw);
   if (!current_.contains(path)) return NotFound(path);
+  if (!Change()) return Gone();
   Record({NameChange::Kind::kUnlink, path, "", nullptr});
   return absl::OkStatus();
 }
@@ -319,6 +353,7 @@ absl::Status SimDisk::RemoveTree(const std::string& raw) {
     if (name == path || IsBelow(name, path)) doomed.push_back(name);
   }
   for (const std::string& name : doomed) {
+    if (!Change()) return Gone();
     Record({NameChange::Kind::kUnlink, name, "", nullptr});
   }
   std::erase_if(directories_,
@@ -330,19 +365,21 @@ absl::Status SimDisk::Rename(const std::string& raw_from, const std::string& raw
   const std::string from = Normal(raw_from);
   const std::string to = Normal(raw_to);
   if (absl::Status status = CheckParent(to); !status.ok()) return status;
+  if (!current_.contains(from) && !directories_.contains(from)) return NotFound(from);
+  if (!Change()) return Gone();
   if (current_.contains(from)) {
     Record({NameChange::Kind::kRename, from, to, nullptr});
     return absl::OkStatus();
   }
-  if (!directories_.contains(from)) return NotFound(from);
-  // A directory: with all it holds, at once durable as directories are.
-  std::vector<std::pair<std::string, std::string>> moves;
+  // A directory: with all it holds, in one step, and durable with all that came before it.
+  std::vector<NameChange> moves;
   for (const auto& [name, inode] : current_) {
-    if (IsBelow(name, from)) moves.emplace_back(name, to + name.substr(from.size()));
+    if (!IsBelow(name, from)) continue;
+    moves.push_back({NameChange::Kind::kRename, name, to + name.substr(from.size()), nullptr});
   }
-  for (auto& [name, target] : moves) {
-    Record({NameChange::Kind::kRename, name, target, nullptr});
-  }
+  for (NameChange& move : moves) Record(std::move(move));
+  for (const NameChange& change : pending_) Apply(change, &durable_);
+  pending_.clear();
   std::set<std::string> renamed;
   for (const std::string& name : directories_) {
     const bool moved = name == from || IsBelow(name, from);
@@ -355,6 +392,7 @@ absl::Status SimDisk::Rename(const std::string& raw_from, const std::string& raw
 absl::Status SimDisk::SyncDirectory(const std::string& raw) {
   const std::string path = Normal(raw);
   if (!directories_.contains(path)) return NotFound(path);
+  if (!Change()) return Gone();
   // The journal is written in order: all changes up to the last one in this directory.
   size_t count = 0;
   for (size_t i = 0; i < pending_.size(); ++i) {
@@ -374,6 +412,54 @@ absl::StatusOr<std::unique_ptr<FileLock>> SimDisk::Lock(const std::string& raw) 
   absl::StatusOr<std::shared_ptr<File>> file = Open(path, OpenMode::kCreate);
   if (!file.ok()) return file.status();
   return std::unique_ptr<FileLock>(std::make_unique<HeldLock>(*this, path));
+}
+
+absl::Status SimFileSystem::Alive() const {
+  return disk_.IsGone(process_) ? Gone() : absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<File>> SimFileSystem::Open(const std::string& path, OpenMode mode) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.Open(path, mode);
+}
+
+absl::Status SimFileSystem::CreateDirectories(const std::string& path) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.CreateDirectories(path);
+}
+
+absl::StatusOr<std::vector<std::string>> SimFileSystem::List(const std::string& path) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.List(path);
+}
+
+bool SimFileSystem::Exists(const std::string& path) { return disk_.Exists(path); }
+
+bool SimFileSystem::IsDirectory(const std::string& path) { return disk_.IsDirectory(path); }
+
+absl::Status SimFileSystem::Remove(const std::string& path) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.Remove(path);
+}
+
+absl::Status SimFileSystem::RemoveTree(const std::string& path) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.RemoveTree(path);
+}
+
+absl::Status SimFileSystem::Rename(const std::string& from, const std::string& to) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.Rename(from, to);
+}
+
+absl::Status SimFileSystem::SyncDirectory(const std::string& path) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.SyncDirectory(path);
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> SimFileSystem::Lock(const std::string& path) {
+  Q_RETURN_IF_ERROR(Alive());
+  return disk_.Lock(path);
 }
 
 }  // namespace quorate::sim

@@ -1,15 +1,17 @@
 // tests/sim/world/sim_disk.h
 //
 // SimDisk: one machine's disk. It outlives the processes that use it; what they did not sync may
-// be lost when the machine crashes, page by page.
+// be lost when the machine crashes, page by page. A process uses it through SimFileSystem.
 //
 // Names: creations, removals and renames become durable in the order they were made, all up to a
 // SyncDirectory of their directory; at a crash a random number of the later ones survives.
-// Contents: each 4 KiB page written since the last Sync survives a crash or not, by a coin; so does
-// the new size. Directories themselves are durable at once.
+// Contents: each 4 KiB page written since the last Sync survives a crash or not, by a coin; the
+// size is the old one, the new one or one between. Directories themselves, and their renames, are
+// durable at once.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -34,13 +36,19 @@ struct SimInode {
 
 // Faults of a disk, set by the simulation.
 struct DiskFaults {
-  bool full = false;         // writes and creations fail with kResourceExhausted
-  int failing_syncs = 0;     // the next so many Syncs fail with kDataLoss, and lose their pages
+  bool full = false;      // writes and creations fail with kResourceExhausted
+  int failing_syncs = 0;  // the next so many Syncs fail with kDataLoss, and lose their pages
+  // After so many more changes (writes, syncs, names) the machine dies in the middle of what it
+  // does: `die` is called, which must call Crash or ProcessDied later. Negative = never.
+  int64_t changes_until_death = -1;
+  std::function<void()> die;
 };
 
-class SimDisk final : public FileSystem {
+class SimDisk {
  public:
   explicit SimDisk(Random& random) : random_(random) {}
+  SimDisk(const SimDisk&) = delete;
+  SimDisk& operator=(const SimDisk&) = delete;
 
   // The machine loses power (or the kernel dies): see above. Open files are dead afterwards.
   void Crash();
@@ -51,17 +59,24 @@ class SimDisk final : public FileSystem {
 
   DiskFaults& faults() { return faults_; }
   uint64_t syncs() const { return syncs_; }
+  // Bytes in files, as of now.
+  int64_t used_bytes() const;
 
-  absl::StatusOr<std::shared_ptr<File>> Open(const std::string& path, OpenMode mode) override;
-  absl::Status CreateDirectories(const std::string& path) override;
-  absl::StatusOr<std::vector<std::string>> List(const std::string& path) override;
-  bool Exists(const std::string& path) override;
-  bool IsDirectory(const std::string& path) override;
-  absl::Status Remove(const std::string& path) override;
-  absl::Status RemoveTree(const std::string& path) override;
-  absl::Status Rename(const std::string& from, const std::string& to) override;
-  absl::Status SyncDirectory(const std::string& path) override;
-  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
+  // As FileSystem. They fail with kInternal for processes that are gone (`process` from
+  // NewProcess).
+  uint64_t NewProcess() const { return generation_; }
+  bool IsGone(uint64_t process) const { return process != generation_ || frozen_; }
+
+  absl::StatusOr<std::shared_ptr<File>> Open(const std::string& path, OpenMode mode);
+  absl::Status CreateDirectories(const std::string& path);
+  absl::StatusOr<std::vector<std::string>> List(const std::string& path);
+  bool Exists(const std::string& path) const;
+  bool IsDirectory(const std::string& path) const;
+  absl::Status Remove(const std::string& path);
+  absl::Status RemoveTree(const std::string& path);
+  absl::Status Rename(const std::string& from, const std::string& to);
+  absl::Status SyncDirectory(const std::string& path);
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path);
 
  private:
   class OpenFile;
@@ -77,9 +92,11 @@ class SimDisk final : public FileSystem {
   };
 
   static void Apply(const NameChange& change, Names* names);
+  // Counts a change; false if the machine dies instead.
+  bool Change();
   void Record(NameChange change);
   void LosePages(SimInode& inode);
-  absl::Status CheckParent(const std::string& path);
+  absl::Status CheckParent(const std::string& path) const;
 
   Random& random_;
   DiskFaults faults_;
@@ -89,7 +106,31 @@ class SimDisk final : public FileSystem {
   std::set<std::string> directories_{"", "/"};
   std::map<std::string, const HeldLock*> locks_;
   uint64_t generation_ = 1;  // bumped when a process or the machine dies
+  bool frozen_ = false;      // the machine is dying: nothing changes any more
   uint64_t syncs_ = 0;
+};
+
+// The disk as one process sees it. Once the process is gone every call fails and changes nothing.
+class SimFileSystem final : public FileSystem {
+ public:
+  explicit SimFileSystem(SimDisk& disk) : disk_(disk), process_(disk.NewProcess()) {}
+
+  absl::StatusOr<std::shared_ptr<File>> Open(const std::string& path, OpenMode mode) override;
+  absl::Status CreateDirectories(const std::string& path) override;
+  absl::StatusOr<std::vector<std::string>> List(const std::string& path) override;
+  bool Exists(const std::string& path) override;
+  bool IsDirectory(const std::string& path) override;
+  absl::Status Remove(const std::string& path) override;
+  absl::Status RemoveTree(const std::string& path) override;
+  absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status SyncDirectory(const std::string& path) override;
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
+
+ private:
+  absl::Status Alive() const;
+
+  SimDisk& disk_;
+  const uint64_t process_;
 };
 
 }  // namespace quorate::sim

@@ -23,11 +23,11 @@ struct Direction {
   std::deque<std::string> unsent;
   size_t unsent_bytes = 0;
   size_t outstanding = 0;  // sent, not yet taken by the reader
-  std::string inbox;       // arrived, not yet taken
+  std::string inbox;       // arrived; taken up to inbox_taken
+  size_t inbox_taken = 0;
   MonoTime last_arrival;
   MonoTime silent_since;  // of a cut link, while retrying
   bool retrying = false;
-  bool closing = false;      // the writer closed in order; the end follows the bytes
   bool end_arrived = false;  // the reader may see the orderly end once the inbox is empty
 };
 
@@ -52,6 +52,7 @@ class SimConnection final : public Connection {
 
   void Start(Handler* handler) override {
     handler_ = handler;
+    if (stream_->broken && !broken_) broken_ = absl::UnavailableError("connection reset by peer");
     ScheduleDelivery();
   }
   void Send(std::vector<OutPiece> pieces) override;
@@ -97,8 +98,7 @@ class SimConnection final : public Connection {
 
 class SimListener final : public Listener {
  public:
-  SimListener(Internet& internet, Process& process, Endpoint at,
-              Network::AcceptHandler on_accept)
+  SimListener(Internet& internet, Process& process, Endpoint at, Network::AcceptHandler on_accept)
       : internet_(internet),
         process_(process),
         at_(std::move(at)),
@@ -144,14 +144,18 @@ void SimConnection::Send(std::vector<OutPiece> pieces) {
       bytes.resize(slice.length);
       absl::StatusOr<size_t> got = slice.file->ReadAt(slice.offset, bytes.data(), bytes.size());
       if (!got.ok() || *got != slice.length) {
-        Break(absl::DataLossError(absl::StrFormat("%s ends inside a slice that is being sent",
-                                                  slice.file->path())));
+        Break(absl::DataLossError(
+            absl::StrFormat("%s ends inside a slice that is being sent", slice.file->path())));
         return;
       }
     }
     if (bytes.empty()) continue;
     out().unsent_bytes += bytes.size();
-    out().unsent.push_back(std::move(bytes));
+    if (!out().unsent.empty() && out().unsent.back().size() + bytes.size() <= kSegment) {
+      out().unsent.back() += bytes;
+    } else {
+      out().unsent.push_back(std::move(bytes));
+    }
   }
   drain_due_ = true;
   Transmit();
@@ -175,16 +179,15 @@ void SimConnection::ReportDrained() {
 void SimConnection::RetryLater() {
   out().retrying = true;
   if (out().silent_since == MonoTime()) out().silent_since = world().now();
-  world().ScheduleIn(Links::kRetransmit, &process(),
-                     [this, alive = std::weak_ptr<bool>(alive_)] {
-                       if (alive.expired()) return;
-                       out().retrying = false;
-                       if (world().now() - out().silent_since > Links::kPatience) {
-                         Break(absl::UnavailableError("the peer fell silent"));
-                       } else {
-                         Transmit();
-                       }
-                     });
+  world().ScheduleIn(Links::kRetransmit, &process(), [this, alive = std::weak_ptr<bool>(alive_)] {
+    if (alive.expired()) return;
+    out().retrying = false;
+    if (world().now() - out().silent_since > Links::kPatience) {
+      Break(absl::UnavailableError("the peer fell silent"));
+    } else {
+      Transmit();
+    }
+  });
 }
 
 void SimConnection::SendSegment() {
@@ -208,7 +211,12 @@ void SimConnection::SendSegment() {
   world().Schedule(arrival, stream_->processes[1 - side_],
                    [stream = stream_, side = side_, bytes = std::move(bytes)]() mutable {
                      if (stream->broken) return;
-                     stream->directions[side].inbox += bytes;
+                     Direction& direction = stream->directions[side];
+                     if (direction.inbox.empty()) {
+                       direction.inbox = std::move(bytes);
+                     } else {
+                       direction.inbox += bytes;
+                     }
                      if (SimConnection* reader = stream->ends[1 - side]) reader->Deliver();
                    });
 }
@@ -227,19 +235,21 @@ void SimConnection::Deliver() {
   const std::weak_ptr<bool> alive = alive_;
   while (handler_ != nullptr && !closed_ && !paused_ && !in().inbox.empty() && !broken_) {
     const std::span<char> buffer = handler_->ReadBuffer();
-    size_t count = std::min(buffer.size(), in().inbox.size());
+    size_t count = std::min(buffer.size(), in().inbox.size() - in().inbox_taken);
     // Now and then less than there is, as a socket would.
     if (count > 1 && world().random().Chance(0.1)) count = 1 + world().random().Below(count);
-    std::memcpy(buffer.data(), in().inbox.data(), count);
-    in().inbox.erase(0, count);
+    std::memcpy(buffer.data(), in().inbox.data() + in().inbox_taken, count);
+    in().inbox_taken += count;
+    if (in().inbox_taken == in().inbox.size()) {
+      in().inbox.clear();
+      in().inbox_taken = 0;
+    }
     in().outstanding -= count;
-    if (SimConnection* writer = stream_->ends[1 - side_]) {
-      // Window updates travel with the next turn of the writer.
-      Process* owner = stream_->processes[1 - side_];
-      owner->loop().Post([stream = stream_, side = 1 - side_] {
+    if (!in().unsent.empty() && stream_->ends[1 - side_] != nullptr) {
+      // The window opens again at the writer's next turn.
+      stream_->processes[1 - side_]->loop().Post([stream = stream_, side = 1 - side_] {
         if (SimConnection* end = stream->ends[side]) end->Transmit();
       });
-      static_cast<void>(writer);
     }
     handler_->OnRead(count);
     if (alive.expired()) return;
@@ -264,8 +274,7 @@ void SimConnection::Break(const absl::Status& why) {
     const Micros delay =
         own ? Micros(0)
             : stream_->internet->links().Delay(stream_->hosts[side_], stream_->hosts[side]);
-    const absl::Status status =
-        own ? why : absl::UnavailableError("connection reset by peer");
+    const absl::Status status = own ? why : absl::UnavailableError("connection reset by peer");
     world().ScheduleIn(delay, owner, [stream = stream_, side, status] {
       SimConnection* end = stream->ends[side];
       if (end == nullptr) return;
@@ -286,14 +295,9 @@ void SimConnection::Close() {
   const int peer = 1 - side_;
   const bool orderly = out().unsent.empty() && in().inbox.empty() && process().alive();
   const MonoTime arrival =
-      std::max(out().last_arrival,
-               world().now() + links.Delay(stream_->hosts[side_], stream_->hosts[peer]));
+      std::max(out().last_arrival, world().now() + links.EndDelay(process(), stream_->hosts[peer]));
   if (!orderly) stream_->broken = true;
-  // A peer behind a cut link learns of the end only when it gives up on the silence.
-  const Micros silence = links.IsCut(stream_->hosts[side_], stream_->hosts[peer])
-                             ? Micros(Links::kPatience)
-                             : Micros(0);
-  world().Schedule(arrival + silence, stream_->processes[peer],
+  world().Schedule(arrival, stream_->processes[peer],
                    [stream = stream_, side = side_, peer, orderly] {
                      SimConnection* end = stream->ends[peer];
                      if (end == nullptr) return;
@@ -315,8 +319,7 @@ absl::StatusOr<std::unique_ptr<Listener>> SimNetwork::Listen(const Endpoint& at,
         absl::StrFormat("%s: cannot assign requested address", at.ToString()));
   }
   if (bound.port == 0) bound.port = internet_.NextPort(bound.host);
-  auto listener =
-      std::make_unique<SimListener>(internet_, process_, bound, std::move(on_accept));
+  auto listener = std::make_unique<SimListener>(internet_, process_, bound, std::move(on_accept));
   if (!internet_.Add(bound, listener.get())) {
     return absl::AlreadyExistsError(
         absl::StrFormat("%s: address already in use", bound.ToString()));
@@ -333,11 +336,9 @@ struct SimNetwork::Attempt {
 
 void SimNetwork::Connect(const Endpoint& to, Micros timeout, ConnectHandler done) {
   World& world = process_.world();
-  auto attempt =
-      std::make_shared<Attempt>(Attempt{to, world.now() + timeout, std::move(done)});
-  const Micros delay = internet_.HasHost(to.host)
-                           ? internet_.links().Delay(process_.host(), to.host)
-                           : Micros(1000);
+  auto attempt = std::make_shared<Attempt>(Attempt{to, world.now() + timeout, std::move(done)});
+  const Micros delay =
+      internet_.HasHost(to.host) ? internet_.links().Delay(process_.host(), to.host) : Micros(1000);
   world.ScheduleIn(delay, &process_, [this, alive = std::weak_ptr<bool>(alive_), attempt] {
     if (!alive.expired()) Arrive(attempt);
   });
@@ -352,12 +353,11 @@ void SimNetwork::Arrive(const std::shared_ptr<Attempt>& attempt) {
   }
   if (links.IsCutEitherWay(process_.host(), to.host)) {
     if (world.now() + Links::kRetransmit > attempt->deadline) {
-      world.Schedule(attempt->deadline, &process_,
-                     [alive = std::weak_ptr<bool>(alive_), attempt] {
-                       if (alive.expired()) return;
-                       attempt->done(absl::DeadlineExceededError(
-                           attempt->to.ToString() + ": connection timed out"));
-                     });
+      world.Schedule(attempt->deadline, &process_, [alive = std::weak_ptr<bool>(alive_), attempt] {
+        if (alive.expired()) return;
+        attempt->done(
+            absl::DeadlineExceededError(attempt->to.ToString() + ": connection timed out"));
+      });
       return;
     }
     world.ScheduleIn(Links::kRetransmit, &process_,
@@ -379,12 +379,17 @@ void SimNetwork::Arrive(const std::shared_ptr<Attempt>& attempt) {
   stream->addresses[0] = {process_.host(), internet_.NextPort(process_.host())};
   stream->addresses[1] = to;
   // The accepting end appears on its own process a little later; the connecting end is there now.
-  world.ScheduleIn(links.Delay(process_.host(), to.host), &listener->process(),
-                   [this_internet = &internet_, stream, to] {
-                     SimListener* there = this_internet->Find(to);
-                     if (there == nullptr) return;
-                     there->Accept(std::make_unique<SimConnection>(stream, 1));
-                   });
+  world.ScheduleIn(links.Delay(process_.host(), to.host), nullptr, [stream, to] {
+    SimListener* there = stream->internet->Find(to);
+    if (there != nullptr && &there->process() == stream->processes[1]) {
+      stream->internet->links().world().RunAs(
+          there->process(), [&] { there->Accept(std::make_unique<SimConnection>(stream, 1)); });
+      return;
+    }
+    if (SimConnection* end = stream->ends[0]) {
+      end->Break(absl::UnavailableError("connection reset by peer"));
+    }
+  });
   attempt->done(std::unique_ptr<Connection>(std::make_unique<SimConnection>(stream, 0)));
 }
 

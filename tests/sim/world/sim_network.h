@@ -24,7 +24,11 @@ class Internet {
   Links& links() { return links_; }
   void AddHost(const std::string& host) { hosts_[host] = 40000; }
   bool HasHost(const std::string& host) const { return hosts_.contains(host); }
-  int NextPort(const std::string& host) { return ++hosts_[host]; }
+  int NextPort(const std::string& host) {
+    int& last = hosts_[host];
+    last = last >= 60000 ? 40000 : last + 1;
+    return last;
+  }
 
   SimListener* Find(const Endpoint& at) const;
   bool Add(const Endpoint& at, SimListener* listener);  // false if in use

@@ -1,5 +1,7 @@
 #include "tests/sim/world/world.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace quorate::sim {
@@ -7,6 +9,9 @@ namespace {
 
 // 2026-01-01T00:00:00Z: where the wall clocks of all runs begin.
 constexpr WallMillis kWallStart = 1767225600000;
+
+// Longer delays mean "never".
+constexpr Micros kNever = std::chrono::hours(24 * 365);
 
 }  // namespace
 
@@ -52,11 +57,19 @@ bool World::RunOne() {
   ++events_run_;
   Trace(static_cast<uint64_t>(key.due.since_zero().count()));
   Trace(key.sequence);
+  if (event.owner != nullptr && !event.owner->alive()) return true;
   current_ = event.owner;
   event.task();
   event.task = nullptr;  // What it holds is destroyed while its process is current.
   current_ = nullptr;
   return true;
+}
+
+void World::RunAs(Process& process, Task task) {
+  Process* const outer = std::exchange(current_, &process);
+  task();
+  task = nullptr;
+  current_ = outer;
 }
 
 void World::RunUntil(MonoTime until) {
@@ -65,10 +78,8 @@ void World::RunUntil(MonoTime until) {
 }
 
 void World::Trace(uint64_t word) {
-  for (int i = 0; i < 8; ++i) {
-    trace_hash_ = (trace_hash_ ^ (word & 0xff)) * 0x100000001b3u;
-    word >>= 8;
-  }
+  trace_hash_ = (trace_hash_ ^ word) * 0x9e3779b97f4a7c15u;
+  trace_hash_ ^= trace_hash_ >> 32;
 }
 
 WallMillis SimClock::WallNow() const {
@@ -81,10 +92,11 @@ void SimEventLoop::Post(Task task) { world_.Schedule(world_.now(), &process_, st
 TimerId SimEventLoop::RunAfter(Micros delay, Task task) {
   QCHECK_GE(delay.count(), 0);
   const uint64_t id = next_timer_++;
-  timers_[id] = world_.ScheduleIn(delay, &process_, [this, id, task = std::move(task)]() mutable {
-    timers_.erase(id);
-    task();
-  });
+  timers_[id] = world_.ScheduleIn(std::min(delay, kNever), &process_,
+                                  [this, id, task = std::move(task)]() mutable {
+                                    timers_.erase(id);
+                                    task();
+                                  });
   return static_cast<TimerId>(id);
 }
 
@@ -105,10 +117,15 @@ Process::Process(World& world, std::string host, uint64_t seed, Millis wall_skew
 
 Process::~Process() { Kill(); }
 
-void Process::Kill() {
+void Process::Kill(bool silently) {
+  Freeze(silently);
+  world_.DropEventsOf(this);
+}
+
+void Process::Freeze(bool silently) {
   if (!alive_) return;
   alive_ = false;
-  world_.DropEventsOf(this);
+  died_silently_ = silently;
 }
 
 }  // namespace quorate::sim

@@ -5,7 +5,8 @@
 // the trace hash shows.
 //
 // A Process is one running incarnation of a node: it has a loop, a clock and randomness. Killing
-// it drops all its events unrun.
+// it drops all its events unrun. Streams and calls remember their processes, so a killed process
+// is kept until the world's end.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +61,8 @@ class World {
 
   // The process whose event runs, or null.
   Process* current() const { return current_; }
+  // Runs `task` now, inside another event or none, as an event of `process` would run.
+  void RunAs(Process& process, Task task);
 
   // Folds a word into the trace hash.
   void Trace(uint64_t word);
@@ -102,6 +105,7 @@ class SimEventLoop final : public EventLoop {
   TimerId RunAfter(Micros delay, Task task) override;
   bool Cancel(TimerId timer) override;
   bool OnLoop() const override { return world_.current() == &process_; }
+  Process& process() { return process_; }
   const Clock& clock() const override { return clock_; }
 
  private:
@@ -126,9 +130,13 @@ class Process {
   const Clock& clock() const { return clock_; }
   Random& random() { return random_; }
   bool alive() const { return alive_; }
-  // From now on nothing of it runs, and what it sends or writes while its objects are destroyed
-  // goes nowhere.
-  void Kill();
+  // True if its machine lost power: no kernel is left to tell its peers.
+  bool died_silently() const { return died_silently_; }
+  // From now on nothing of it runs, and what it sends while its objects are destroyed goes
+  // nowhere. Peers see it at once, or, if `silently`, when their patience ends.
+  void Kill(bool silently = false);
+  // As Kill, but events are dropped by a later Kill: for death in the middle of its own event.
+  void Freeze(bool silently);
 
  private:
   World& world_;
@@ -137,6 +145,7 @@ class Process {
   SimEventLoop loop_;
   SeededRandom random_;
   bool alive_ = true;
+  bool died_silently_ = false;
 };
 
 }  // namespace quorate::sim

@@ -1,0 +1,174 @@
+// What only a simulated disk can do: lose what was not synced.
+#include "tests/sim/world/sim_disk.h"
+
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace quorate::sim {
+namespace {
+
+absl::Status Write(File& file, int64_t offset, std::string_view bytes) {
+  return file.WriteAt(offset, {&bytes, 1});
+}
+
+class SimDiskTest : public testing::Test {
+ protected:
+  // A disk with /d and the file /d/f, durable with `contents`.
+  void Begin(uint64_t seed, std::string_view contents) {
+    file_.reset();
+    fs_.reset();
+    random_ = std::make_unique<SeededRandom>(seed);
+    disk_ = std::make_unique<SimDisk>(*random_);
+    fs_ = std::make_unique<SimFileSystem>(*disk_);
+    ASSERT_TRUE(fs_->CreateDirectories("/d").ok());
+    file_ = *fs_->Open("/d/f", OpenMode::kCreate);
+    ASSERT_TRUE(Write(*file_, 0, contents).ok());
+    ASSERT_TRUE(file_->Sync().ok());
+    ASSERT_TRUE(fs_->SyncDirectory("/d").ok());
+  }
+  void Crash() {
+    disk_->Crash();
+    fs_ = std::make_unique<SimFileSystem>(*disk_);
+  }
+  std::string Contents(const std::string& path = "/d/f") {
+    auto contents = fs_->ReadFile(path);
+    return contents.ok() ? *contents : "(" + contents.status().ToString() + ")";
+  }
+
+  std::unique_ptr<SeededRandom> random_;
+  std::unique_ptr<SimDisk> disk_;
+  std::unique_ptr<SimFileSystem> fs_;
+  std::shared_ptr<File> file_;
+};
+
+TEST_F(SimDiskTest, ACrashKeepsWhatWasSynced) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Begin(seed, std::string(10'000, 'a'));
+    Crash();
+    EXPECT_EQ(Contents(), std::string(10'000, 'a'));
+  }
+}
+
+TEST_F(SimDiskTest, ACrashKeepsOrLosesEachUnsyncedPage) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    Begin(seed, std::string(3 * 4096, 'a'));
+    ASSERT_TRUE(Write(*file_, 0, std::string(3 * 4096, 'b')).ok());
+    Crash();
+    const std::string contents = Contents();
+    ASSERT_EQ(contents.size(), 3u * 4096);
+    std::string pages;
+    for (int page = 0; page < 3; ++page) {
+      const std::string bytes = contents.substr(page * 4096, 4096);
+      EXPECT_EQ(bytes, std::string(4096, bytes[0]));
+      pages += bytes[0];
+    }
+    outcomes.insert(pages);
+  }
+  EXPECT_EQ(outcomes.size(), 8u);
+}
+
+TEST_F(SimDiskTest, AnUnsyncedAppendMaySurviveInPart) {
+  std::set<size_t> sizes;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    Begin(seed, "head");
+    ASSERT_TRUE(Write(*file_, 4, std::string(10'000, 'b')).ok());
+    Crash();
+    EXPECT_EQ(Contents().substr(0, 4), "head");
+    sizes.insert(Contents().size());
+  }
+  EXPECT_EQ(*sizes.begin(), 4u);
+  EXPECT_EQ(*sizes.rbegin(), 10'004u);
+  EXPECT_GT(sizes.size(), 10u);
+}
+
+TEST_F(SimDiskTest, AProcessDeathLosesNothing) {
+  Begin(1, "abc");
+  ASSERT_TRUE(Write(*file_, 3, "def").ok());
+  disk_->ProcessDied();
+  EXPECT_FALSE(Write(*file_, 6, "ghi").ok());
+  fs_ = std::make_unique<SimFileSystem>(*disk_);
+  EXPECT_EQ(Contents(), "abcdef");
+}
+
+TEST_F(SimDiskTest, NamesBecomeDurableInTheirOrder) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    Begin(seed, "old");
+    for (const char* name : {"/d/1", "/d/2", "/d/3"}) {
+      ASSERT_TRUE(fs_->Open(name, OpenMode::kCreate).ok());
+    }
+    Crash();
+    std::string names;
+    const auto listed = fs_->List("/d");
+    ASSERT_TRUE(listed.ok());
+    for (const std::string& name : *listed) names += name;
+    outcomes.insert(names);
+  }
+  EXPECT_EQ(outcomes, (std::set<std::string>{"f", "1f", "12f", "123f"}));
+}
+
+TEST_F(SimDiskTest, AWrittenAtomicallyFileIsOldOrNewWhereverTheMachineDies) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    Begin(seed, "old");
+    bool died = false;
+    disk_->faults().changes_until_death = static_cast<int64_t>(seed % 6);
+    disk_->faults().die = [&] { died = true; };
+    const absl::Status status = fs_->WriteFileAtomically("/d/f", "new");
+    EXPECT_EQ(status.ok(), !died);
+    Crash();
+    const std::string contents = Contents();
+    EXPECT_TRUE(contents == "new" || (died && contents == "old")) << contents;
+    outcomes.insert(contents);
+  }
+  EXPECT_EQ(outcomes.size(), 2u);
+}
+
+TEST_F(SimDiskTest, AFailedSyncLosesPagesAndIsReported) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Begin(seed, "aaa");
+    ASSERT_TRUE(Write(*file_, 0, "bbb").ok());
+    disk_->faults().failing_syncs = 1;
+    EXPECT_EQ(file_->Sync().code(), absl::StatusCode::kDataLoss);
+    EXPECT_TRUE(file_->Sync().ok());
+    outcomes.insert(Contents());
+  }
+  EXPECT_EQ(outcomes, (std::set<std::string>{"aaa", "bbb"}));
+}
+
+TEST_F(SimDiskTest, AFullDiskRefusesWritesAndKeepsTheRest) {
+  Begin(1, "abc");
+  disk_->faults().full = true;
+  EXPECT_EQ(Write(*file_, 3, "d").code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(fs_->Open("/d/new", OpenMode::kCreate).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Contents(), "abc");
+  EXPECT_TRUE(fs_->Remove("/d/f").ok());
+}
+
+TEST_F(SimDiskTest, AGoneProcessChangesNothing) {
+  Begin(1, "abc");
+  std::unique_ptr<SimFileSystem> old = std::move(fs_);
+  Crash();
+  EXPECT_FALSE(old->Remove("/d/f").ok());
+  EXPECT_FALSE(old->WriteFileAtomically("/d/f", "x").ok());
+  EXPECT_FALSE(file_->Truncate(0).ok());
+  EXPECT_EQ(Contents(), "abc");
+}
+
+TEST_F(SimDiskTest, ACrashReleasesLocks) {
+  Begin(1, "abc");
+  auto lock = fs_->Lock("/d/lock");
+  ASSERT_TRUE(lock.ok());
+  EXPECT_FALSE(fs_->Lock("/d/lock").ok());
+  Crash();
+  EXPECT_TRUE(fs_->Lock("/d/lock").ok());
+  lock->reset();  // The old holder's end does not take the new one's away; it is gone already.
+}
+
+}  // namespace
+}  // namespace quorate::sim

@@ -1,0 +1,101 @@
+// tests/sim/world/sim_rpc.h
+//
+// SimRpc: base/rpc.h between simulated processes. Request and reply are messages of their own with
+// their own delays, so calls overtake each other. A call ends broken, at either side, as soon as
+// that side can know: the other process died, a link stayed cut for Links::kPatience, or the
+// weather (Links::Breaks) took a message.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/rpc.h"
+#include "tests/sim/world/links.h"
+#include "tests/sim/world/world.h"
+
+namespace quorate::sim {
+
+class SimRpcServer;
+class SimRpcClient;
+class SimRpcCall;
+struct SimCallState;
+
+// All servers and open calls of a world.
+class RpcExchange {
+ public:
+  explicit RpcExchange(Links& links);
+  RpcExchange(const RpcExchange&) = delete;
+  RpcExchange& operator=(const RpcExchange&) = delete;
+
+  Links& links() { return links_; }
+  // Calls begun, by method.
+  const std::map<std::string, uint64_t, std::less<>>& counts() const { return counts_; }
+
+ private:
+  friend class SimRpcServer;
+  friend class SimRpcClient;
+  friend class SimRpcCall;
+  using State = std::shared_ptr<SimCallState>;
+
+  // Sends a message of `call` from one side to the other: runs `arrive` there, or breaks the call.
+  void Travel(const State& call, bool to_server, Task arrive);
+  void TravelUntil(const State& call, bool to_server, MonoTime patience_ends, Task arrive);
+  void ArriveAtServer(const State& call);
+  // The client's outcome; later ones are ignored.
+  void Finish(const State& call, absl::StatusOr<std::string> outcome);
+  // The client gave up: the server learns it a delay later.
+  void ClientGone(const State& call);
+  // Breaks the server's side now, if it is still open.
+  void BreakServer(const State& call);
+  // Breaks both sides, each a delay from now.
+  void Break(const State& call, const char* why);
+  void OnLongCut(const std::string& from, const std::string& to);
+  void Forget(const State& call);
+
+  Links& links_;
+  std::map<Endpoint, SimRpcServer*> servers_;
+  std::map<uint64_t, State> open_;  // not ended at both sides
+  uint64_t next_ = 1;
+  std::map<std::string, uint64_t, std::less<>> counts_;
+};
+
+class SimRpcServer final : public RpcServer {
+ public:
+  SimRpcServer(RpcExchange& exchange, Process& process) : exchange_(exchange), process_(process) {}
+  ~SimRpcServer() override { Stop(); }
+
+  void Register(std::string method, EventLoop* loop, Handler handler) override;
+  absl::Status Start(const Endpoint& at) override;
+  void Stop() override;
+
+ private:
+  friend class RpcExchange;
+
+  RpcExchange& exchange_;
+  Process& process_;
+  std::map<std::string, std::shared_ptr<Handler>, std::less<>> handlers_;
+  Endpoint at_;
+  bool serving_ = false;
+};
+
+class SimRpcClient final : public RpcClient {
+ public:
+  SimRpcClient(RpcExchange& exchange, Process& process) : exchange_(exchange), process_(process) {}
+  ~SimRpcClient() override;
+
+  RpcCallId Call(const Endpoint& to, std::string_view method, std::string request, Micros timeout,
+                 EventLoop* loop, Done done) override;
+  void Cancel(RpcCallId id) override;
+
+ private:
+  friend class RpcExchange;
+
+  RpcExchange& exchange_;
+  Process& process_;
+  std::map<uint64_t, std::shared_ptr<SimCallState>> calls_;  // not finished
+};
+
+}  // namespace quorate::sim

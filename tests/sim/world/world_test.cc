@@ -1,0 +1,126 @@
+// What a seed decides, and what death does.
+#include "tests/sim/world/world.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/sim/world/contract_worlds.h"
+
+namespace quorate::sim {
+namespace {
+
+uint64_t HashOfARun(uint64_t seed) {
+  World world(seed);
+  Process process(world, "a", seed);
+  for (int i = 0; i < 100; ++i) {
+    world.ScheduleIn(Micros(world.random().Between(0, 1000)), &process, [] {});
+  }
+  world.RunUntil(world.now() + Millis(10));
+  return world.trace_hash();
+}
+
+TEST(World, EqualSeedsGiveEqualTracesAndOthersDoNot) {
+  EXPECT_EQ(HashOfARun(1), HashOfARun(1));
+  EXPECT_NE(HashOfARun(1), HashOfARun(2));
+}
+
+TEST(World, AKilledProcessRunsNothing) {
+  World world(1);
+  Process process(world, "a", 1);
+  int ran = 0;
+  auto token = std::make_shared<int>(0);
+  process.loop().Post([&ran, token] { ++ran; });
+  world.RunAs(process, [&] { process.loop().RunAfter(Millis(1), [&ran, token] { ++ran; }); });
+  process.Kill();
+  EXPECT_EQ(token.use_count(), 1);
+  process.loop().Post([&ran, token] { ++ran; });
+  world.RunUntil(world.now() + Millis(10));
+  EXPECT_EQ(ran, 0);
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+// One client, one server that parks calls.
+class DeathTest : public testing::Test {
+ protected:
+  DeathTest() {
+    server_->Register("Park", &server_process_.loop(), [this](std::unique_ptr<RpcCall> call) {
+      call->OnBroken([this] { broken_at_ = world_.now(); });
+      parked_.push_back(std::move(call));
+    });
+    EXPECT_TRUE(server_->Start({"server", 1}).ok());
+    world_.RunAs(client_process_, [this] {
+      client_->Call({"server", 1}, "Park", "", std::chrono::seconds(100), &client_process_.loop(),
+                    [this](absl::StatusOr<std::string> outcome) {
+                      status_ = outcome.status();
+                      done_at_ = world_.now();
+                    });
+    });
+    world_.RunUntil(world_.now() + Millis(100));
+    EXPECT_EQ(parked_.size(), 1u);
+    begun_ = world_.now();
+  }
+  void KillServer(bool silently) {
+    server_process_.Kill(silently);
+    parked_.clear();
+    server_.reset();
+    world_.RunUntil(world_.now() + std::chrono::seconds(10));
+  }
+
+  World world_{1};
+  Links links_{world_};
+  RpcExchange exchange_{links_};
+  Process server_process_{world_, "server", 1};
+  Process client_process_{world_, "client", 2};
+  std::unique_ptr<SimRpcServer> server_ =
+      std::make_unique<SimRpcServer>(exchange_, server_process_);
+  std::unique_ptr<SimRpcClient> client_ =
+      std::make_unique<SimRpcClient>(exchange_, client_process_);
+  std::vector<std::unique_ptr<RpcCall>> parked_;
+  absl::Status status_;
+  MonoTime begun_, done_at_, broken_at_;
+};
+
+TEST_F(DeathTest, ADeadServerBreaksItsCallsWithinALinksDelay) {
+  KillServer(/*silently=*/false);
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable) << status_;
+  EXPECT_LT(done_at_ - begun_, Millis(2));
+}
+
+TEST_F(DeathTest, ALostMachineIsNoticedWhenPatienceEnds) {
+  KillServer(/*silently=*/true);
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable) << status_;
+  EXPECT_EQ(done_at_ - begun_, Links::kPatience);
+}
+
+TEST_F(DeathTest, ADeadClientBreaksTheServersSide) {
+  client_process_.Kill();
+  client_.reset();
+  world_.RunUntil(world_.now() + std::chrono::seconds(10));
+  EXPECT_LT(broken_at_ - begun_, Millis(2));
+  EXPECT_GT(broken_at_, begun_);
+}
+
+TEST_F(DeathTest, ALongCutBreaksAParkedCallAtBothSides) {
+  links_.Cut("server", "client");
+  world_.RunUntil(begun_ + Links::kPatience - Millis(1));
+  EXPECT_TRUE(status_.ok());
+  world_.RunUntil(begun_ + Links::kPatience + Millis(5));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable) << status_;
+  EXPECT_GT(broken_at_, begun_);
+}
+
+TEST_F(DeathTest, AShortCutOnlyDelaysTheAnswer) {
+  links_.Cut("server", "client");
+  world_.RunAs(server_process_, [this] { parked_[0]->Reply("late"); });
+  world_.RunUntil(begun_ + Millis(500));
+  EXPECT_EQ(done_at_, MonoTime());
+  links_.Heal("server", "client");
+  world_.RunUntil(begun_ + Millis(1000));
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_GT(done_at_, begun_);
+}
+
+}  // namespace
+}  // namespace quorate::sim
