@@ -54,7 +54,7 @@ Broker::Broker(BrokerEnv env, BrokerConfig config)
       config_(std::move(config)),
       images_(env_.loop),
       registry_(env_.loop),
-      request_memory_(static_cast<size_t>(config_.queued_max_request_bytes)) {
+      request_memory_(env_.loop, static_cast<size_t>(config_.queued_max_request_bytes)) {
   const auto epoch_now = [this] { return epoch(); };
   channel_ = std::make_unique<ControllerChannel>(env_.loop, env_.rpc, env_.random, env_.controllers,
                                                  env_.leader_hint);

@@ -57,8 +57,8 @@ TEST_F(RegistryTest, TheReplicationListenerServesFourApisOnly) {
 }
 
 TEST_F(RegistryTest, ApiVersionsOfAnUnknownVersionIsAnsweredInVersion0WithItsOwnRange) {
-  // Key 18, version 99, correlation id 42, null client id, and whatever that version has.
-  const std::string frame("\0\x12\0\x63\0\0\0\x2a\xff\xff\x01\x02\x03", 13);
+  // Key 18, version 99, correlation id 42, null client id, no tags, and whatever that version has.
+  const std::string frame("\0\x12\0\x63\0\0\0\x2a\xff\xff\0\x07\x08\x09", 14);
   const auto exchange = SendFrame(frame);
   const auto response = Answer<ApiVersionsResponse>(*exchange, 0);
   EXPECT_EQ(response.error_code, Code(KafkaError::kUnsupportedVersion));

@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kSizeBytes = 4;
 constexpr size_t kApiKeyBytes = 2;
+// What is read of a frame that is likely large, to learn its size.
+constexpr size_t kHeadBytes = 64;
 // A block filled in at most this many reads was too small; one that lasted for that many or more
 // was too big.
 constexpr int kFewReads = 2;
@@ -84,6 +86,9 @@ std::span<char> FrameReader::Space() {
     }
   }
   if (end_ == capacity_) NewBlock();
+  if (last_was_large_ && begin_ == end_) {
+    return {block_.get() + end_, std::min(kHeadBytes, capacity_ - end_)};
+  }
   return {block_.get() + end_, capacity_ - end_};
 }
 
@@ -102,6 +107,7 @@ absl::StatusOr<std::optional<SharedBytes>> FrameReader::Next() {
   if (large_ != nullptr) {
     if (large_filled_ < large_size_) return std::nullopt;
     std::string_view view(large_.get(), large_size_);
+    last_was_large_ = true;
     return SharedBytes(std::exchange(large_, nullptr), view);
   }
   Q_ASSIGN_OR_RETURN(const size_t size, PartialSize());
@@ -112,6 +118,7 @@ absl::StatusOr<std::optional<SharedBytes>> FrameReader::Next() {
   }
   std::string_view view(block_.get() + begin_ + kSizeBytes, size);
   begin_ += kSizeBytes + size;
+  last_was_large_ = false;
   return SharedBytes(block_, view);
 }
 

@@ -5,7 +5,8 @@
 //
 // Bytes come straight from the socket into blocks; a small frame is a slice of its block, so that
 // many pipelined requests share one read and one allocation. A frame larger than a block gets a
-// buffer of exactly its size that the socket then fills.
+// buffer of exactly its size that the socket then fills; after one, only the head of the next frame
+// is read at first, since it is likely as large.
 //
 //   block:  [cut frames ...)[partial frame ...)[free ...]
 //           0               begin_            end_      capacity
@@ -70,6 +71,7 @@ class FrameReader {
   std::shared_ptr<char[]> large_;
   size_t large_size_ = 0;
   size_t large_filled_ = 0;
+  bool last_was_large_ = false;
 };
 
 }  // namespace quorate

@@ -131,6 +131,19 @@ TEST(FrameReader, ALargeFrameIsReadIntoABufferOfItsSize) {
   EXPECT_EQ(frames[0], frame.substr(4));
 }
 
+TEST(FrameReader, AfterALargeFrameOnlyTheHeadOfTheNextIsReadFirst) {
+  FrameReader reader{FrameLimits()};
+  const std::string large = Frame(std::string(200'000, 'q'));
+  std::vector<std::string> frames;
+  ASSERT_TRUE(Feed(reader, large, SIZE_MAX, &frames).ok());
+  EXPECT_LE(reader.Space().size(), 64u);
+  ASSERT_TRUE(Feed(reader, large + Frame("small") + Frame("s2"), SIZE_MAX, &frames).ok());
+  ASSERT_EQ(frames.size(), 4u);
+  EXPECT_EQ(frames[1], frames[0]);
+  EXPECT_EQ(frames[3], "s2");
+  EXPECT_GT(reader.Space().size(), 64u);
+}
+
 TEST(FrameReader, RandomBytesNeverAllocateMoreThanTheLimit) {
   for (uint64_t seed = 0; seed < 300; ++seed) {
     SeededRandom random(seed);

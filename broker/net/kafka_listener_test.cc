@@ -58,7 +58,7 @@ class KafkaListenerTest : public testing::Test {
 
   TestLoop loop;
   MemoryNetwork network{&loop};
-  RequestMemory memory{1000};
+  RequestMemory memory{&loop, 1000};
   HoldingHandler handler;
   std::unique_ptr<KafkaListener> listener;
 };

@@ -235,8 +235,8 @@ class Setter {
     } else if (key_ == "compression.type") {
       out_.compression = CompressionOf(value);
     } else if (key_ == "message.timestamp.type") {
-      out_.timestamp_type =
-          value == "LogAppendTime" ? TopicTimestampType::kLogAppendTime : TopicTimestampType::kCreateTime;
+      out_.timestamp_type = value == "LogAppendTime" ? TopicTimestampType::kLogAppendTime
+                                                     : TopicTimestampType::kCreateTime;
     } else if (key_ == "min.cleanable.dirty.ratio") {
       out_.min_cleanable_dirty_ratio = ParseDouble(value).value_or(0.5);
     } else if (key_ == "quorate.durability") {
