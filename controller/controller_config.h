@@ -1,0 +1,41 @@
+// controller/controller_config.h
+//
+// ControllerConfig: what the quorum controller is told at start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "controller/image/metadata_image.h"
+
+namespace quorate {
+
+struct ControllerConfig {
+  NodeId node_id{0};
+  // Requests that name another cluster are refused; empty = not checked.
+  std::string cluster_id;
+
+  // How long a broker whose session broke may take to come back before it is fenced.
+  Micros session_grace = Millis(50);
+  // A broker that neither beats nor opens a session for so long is fenced. Brokers beat at least
+  // three times as often.
+  Micros lease = Millis(1500);
+  // How often leadership is given back to preferred replicas; zero = never.
+  Micros preferred_leader_interval = Millis(5000);
+  int32_t preferred_leaders_per_round = 1000;
+
+  int32_t default_partitions = 1;          // num.partitions
+  int32_t default_replication_factor = 1;  // default.replication.factor
+  bool delete_topic_enable = true;         // delete.topic.enable
+  int32_t max_partitions_per_topic = 10000;
+  // Partitions that one CreateTopics or CreatePartitions call may create.
+  int32_t max_partitions_per_request = 10000;
+  int32_t producer_id_block = 1000;
+
+  // server.properties, for the broker synonyms of topic configs.
+  ConfigMap static_broker;
+};
+
+}  // namespace quorate

@@ -1,0 +1,65 @@
+// controller/testing/fake_quorum.h
+//
+// FakeQuorum: a metadata quorum in memory. The test says when this node leads, what is committed,
+// and what another leader makes of the uncommitted rest.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "raft/metadata_quorum.h"
+
+namespace quorate::testing {
+
+class FakeQuorum final : public MetadataQuorum {
+ public:
+  explicit FakeQuorum(NodeId self) : self_(self) {}
+
+  void AddListener(MetadataListener* listener) override { listeners_.push_back(listener); }
+  absl::StatusOr<LogIndex> Propose(Term term, std::vector<std::string> records,
+                                   std::string cause) override;
+  size_t max_batch_bytes() const override { return max_batch_bytes_; }
+  QuorumLeader leader() const override { return leader_; }
+  LogIndex commit_index() const override { return commit_index_; }
+  LogIndex log_end_index() const override { return log_end_; }
+
+  // A new term, led by this node; earlier batches are committed first. The control record of the
+  // term is committed before the listeners hear of the activation, unless `control_late`.
+  void Lead(bool control_late = false);
+  // A new term, led by `other`. The uncommitted batches are committed by it or lost.
+  void Follow(NodeId other, bool keep_uncommitted);
+
+  // Commits the next batch (false if there is none), or all.
+  bool CommitOne();
+  void CommitAll();
+
+  // The next proposals fail with this status, after `after` more that succeed.
+  void FailProposals(absl::Status status, int after = 0) {
+    failure_ = std::move(status);
+    fail_after_ = after;
+  }
+  void set_max_batch_bytes(size_t bytes) { max_batch_bytes_ = bytes; }
+
+  // All batches in the log, committed or not.
+  const std::vector<std::shared_ptr<const MetadataBatch>>& log() const { return log_; }
+  size_t uncommitted() const { return log_.size() - committed_; }
+
+ private:
+  void Append(Term term, std::vector<std::string> records, std::string cause, bool control);
+
+  const NodeId self_;
+  std::vector<MetadataListener*> listeners_;
+  QuorumLeader leader_;
+  Term term_{0};
+  std::vector<std::shared_ptr<const MetadataBatch>> log_;
+  size_t committed_ = 0;  // batches
+  LogIndex commit_index_{0};
+  LogIndex log_end_{0};
+  size_t max_batch_bytes_ = 1 << 20;
+  absl::Status failure_;
+  int fail_after_ = 0;
+};
+
+}  // namespace quorate::testing
