@@ -1,0 +1,69 @@
+// raft/raft_config.h
+//
+// What a RaftNode is told: who it is, where the voters are, how long it waits, and what the world
+// around it is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/blocking_pool.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "base/network.h"
+#include "base/random.h"
+#include "base/rpc.h"
+#include "base/uuid.h"
+#include "raft/core/bug_switches.h"
+
+namespace quorate {
+
+// Where a voter is reached. A zero directory id stands for any disk.
+struct RaftVoter {
+  Endpoint endpoint;
+  Uuid directory_id;
+};
+
+struct RaftConfig {
+  NodeId node_id = kNoNode;
+  Uuid directory_id;  // of the metadata directory; not zero
+  std::string cluster_id;
+  // All voters, this node included if it is one; at least one.
+  std::map<NodeId, RaftVoter> voters;
+  bool is_voter = false;           // else an observer; must agree with `voters`
+  std::string metadata_directory;  // holds __cluster_metadata-0/
+
+  // As in raft/core/core_config.h. With these a crashed leader is replaced within about 100 ms (its
+  // streams break), a hung one within about 1.5 s.
+  Micros election_timeout = Millis(300);
+  Micros fetch_timeout = Millis(1000);
+  Micros check_quorum_timeout = Millis(1000);
+  Micros fetch_wait = Millis(500);
+
+  // Largest batch of records, encoded, in bytes; also what one fetch asks for.
+  int32_t max_batch_bytes = 1 << 20;
+  int64_t segment_bytes = 1 << 30;
+
+  // Called once, on the loop, from a task of its own, when the log or the state file failed: the
+  // node has stopped and must go (a failed fsync is never retried).
+  std::function<void(const absl::Status&)> on_fatal;
+
+  raft::BugSwitches bugs;  // tests only
+};
+
+// The world of a RaftNode; everything outlives it. `random` belongs to `loop`.
+struct RaftEnvironment {
+  EventLoop* loop = nullptr;
+  BlockingPool* pool = nullptr;
+  FileSystem* file_system = nullptr;
+  RpcServer* server = nullptr;  // not started yet
+  RpcClient* client = nullptr;
+  Random* random = nullptr;
+};
+
+}  // namespace quorate

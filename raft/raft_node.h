@@ -1,0 +1,153 @@
+// raft/raft_node.h
+//
+// RaftNode runs one member of the metadata quorum, voter or observer: it feeds a RaftCore with
+// messages and timers and carries out what the core wants, in the order of core/ready.h. It owns
+// the metadata log, the quorum-state file, the RPC methods Raft.* and the delivery of committed
+// batches.
+//
+//   messages, timers, flushes -> Input queue -> RaftCore::Step -> Ready
+//     1 persist (pool; inputs wait)  2 truncate  3, 4 append  5, 6 send  7, 8 commit, notify
+//   appended -> flush on the pool, one at a time, covering all that was appended meanwhile
+//
+// Thread-compatible: owned by the Raft loop, on which all methods but Open run and all callbacks
+// come. Destroying it without Shutdown is a crash: nothing is written any more.
+// On disk: <metadata directory>/__cluster_metadata-0; raft/FORMAT.md.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "raft/core/raft_core.h"
+#include "raft/metadata_quorum.h"
+#include "raft/raft_config.h"
+#include "raft/raft_status.h"
+#include "raft/recovery_point_file.h"
+#include "storage/log.h"
+
+namespace quorate {
+
+class RaftNode final : public MetadataQuorum {
+ public:
+  // Opens (or begins) the metadata log and registers the methods Raft.Vote, Raft.Fetch,
+  // Raft.BeginTerm, Raft.EndTerm and Raft.Status. Does nothing on its own before Start.
+  // BLOCKS: recovery. May run before the loop does.
+  // ERRORS: kInvalidArgument (config); kDataLoss with file and position (damage below what was
+  // durable; a log without quorum-state, which would forget votes); else as FileSystem.
+  static absl::StatusOr<std::unique_ptr<RaftNode>> Open(const RaftConfig& config,
+                                                        const RaftEnvironment& environment);
+  ~RaftNode() override;
+
+  // Begins to take part. Call once, on the loop, after AddListener.
+  void Start();
+
+  // Leaves cleanly: a leader hands over, then the log is flushed and closed, then `done` runs on
+  // the loop. Takes at most about half a second more than the last flush.
+  void Shutdown(Task done);
+
+  // MetadataQuorum.
+  void AddListener(MetadataListener* listener) override;
+  absl::StatusOr<LogIndex> Propose(Term term, std::vector<std::string> records,
+                                   std::string cause) override;
+  size_t max_batch_bytes() const override;
+  QuorumLeader leader() const override { return {core_->term(), core_->leader()}; }
+  LogIndex commit_index() const override { return core_->commit_index(); }
+  LogIndex log_end_index() const override { return core_->log_end(); }
+
+  QuorumStatus Status() const;
+  // For tests and checkers.
+  const raft::RaftCore& core() const { return *core_; }
+  const Log& log() const { return *log_; }
+
+ private:
+  // One event with what the core does not see of it.
+  struct Input {
+    raft::Event event;
+    SharedBytes batches;  // of a fetch response
+  };
+
+  RaftNode(const RaftConfig& config, const RaftEnvironment& environment);
+
+  // --- raft_node.cc: opening, stepping, carrying out, flushing ---
+  absl::Status OpenFiles();
+  void Enqueue(Input input);
+  void Drain();
+  void CarryOut(raft::Ready ready, const SharedBytes& batches);
+  void CarryOutAfterPersist(raft::Ready ready, const SharedBytes& batches);
+  absl::Status ChangeLog(const raft::Ready& ready, const SharedBytes& batches);
+  absl::Status AppendAsLeader(std::string batch);
+  void MaybeFlush();
+  void OnFlushed(const FlushJob& job, uint64_t truncations, const absl::Status& status);
+  void ArmTimer(MonoTime wake_at);
+  void Fail(const absl::Status& status);
+  void MaybeFinishShutdown();
+  // Wraps `task` so that it does nothing once this node is destroyed.
+  template <typename Function>
+  auto Guarded(Function function) {
+    return [alive = std::weak_ptr<bool>(alive_),
+            function = std::move(function)](auto&&... arguments) mutable {
+      if (!alive.expired()) function(std::forward<decltype(arguments)>(arguments)...);
+    };
+  }
+
+  // --- raft_node_rpc.cc: messages in and out ---
+  void RegisterMethods();
+  template <typename Message>
+  void RegisterMethod(const char* method);
+  void AnswerStatus(std::unique_ptr<RpcCall> call);
+  void Send(const raft::OutgoingRequest& request);
+  template <typename ResponseMessage>
+  void SendCall(const raft::OutgoingRequest& request, const char* method, std::string bytes,
+                Micros timeout);
+  void Answer(const raft::Reply& reply);
+  std::string FetchBytes(const raft::FetchAnswer& answer);
+  void CancelStaleFetch();
+
+  // --- raft_node_commit.cc: what listeners hear ---
+  void Notify();
+  absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> ReadCommitted();
+
+  const RaftConfig config_;
+  const RaftEnvironment env_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::string directory_;
+
+  std::unique_ptr<Log> log_;
+  std::unique_ptr<RecoveryPointFile> recovery_point_;
+  std::unique_ptr<raft::RaftCore> core_;
+
+  std::deque<Input> inputs_;
+  bool started_ = false;
+  bool failed_ = false;      // on_fatal was or will be called
+  bool draining_ = false;    // inside Drain: inputs are only queued
+  bool persisting_ = false;  // the state file is being written: inputs wait
+  bool flushing_ = false;    // at most one flush at a time
+  uint64_t flushes_ = 0;
+  TimerId timer_ = TimerId::kNone;
+  MonoTime timer_at_ = MonoTime::Max();
+
+  uint64_t next_request_ = 1;
+  std::map<raft::RequestId, std::unique_ptr<RpcCall>> calls_;  // not answered yet
+  std::map<raft::CallId, RpcCallId> outgoing_;                 // not ended yet
+  std::optional<raft::CallId> fetch_call_;                     // of outgoing_
+  bool snapshot_needed_logged_ = false;
+
+  std::vector<MetadataListener*> listeners_;
+  std::deque<QuorumLeader> leader_changes_;  // not announced yet
+  QuorumLeader announced_leader_;
+  LogIndex delivered_;                    // all before it was given to the listeners
+  std::optional<Term> announced_active_;  // the last term that OnBecomeActive named
+  bool notifying_ = false;
+
+  Task shutdown_done_;  // set while a shutdown is under way
+  bool shutting_down_ = false;
+  TimerId shutdown_timer_ = TimerId::kNone;
+  bool shutdown_waited_ = false;  // the hand-over is done or took too long
+};
+
+}  // namespace quorate

@@ -1,0 +1,89 @@
+// What listeners hear. Part of RaftNode (raft_node.h).
+#include <glog/logging.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "raft/metadata_batch_codec.h"
+#include "raft/raft_node.h"
+
+namespace quorate {
+namespace {
+
+// What one turn of the loop reads and delivers; the rest comes in later turns.
+constexpr int64_t kDeliveryBytes = 1 << 20;
+
+}  // namespace
+
+void RaftNode::Notify() {
+  if (notifying_ || failed_) return;
+  notifying_ = true;
+  // A listener may propose, which steps the core and queues more to say, or destroy this node.
+  const std::weak_ptr<bool> alive = alive_;
+  while (true) {
+    if (!leader_changes_.empty()) {
+      announced_leader_ = leader_changes_.front();
+      leader_changes_.pop_front();
+      for (MetadataListener* listener : listeners_) {
+        listener->OnLeaderChange(announced_leader_);
+        if (alive.expired()) return;
+      }
+      continue;
+    }
+    if (delivered_ < core_->commit_index() && !failed_) {
+      auto batches = ReadCommitted();
+      if (!batches.ok()) {
+        Fail(batches.status());
+        break;
+      }
+      delivered_ = batches->back()->end();
+      for (MetadataListener* listener : listeners_) {
+        listener->OnCommit(*batches);
+        if (alive.expired()) return;
+      }
+      if (delivered_ < core_->commit_index()) {
+        env_.loop->Post(Guarded([this] { Notify(); }));
+        break;
+      }
+      continue;
+    }
+    const bool active = core_->is_active_leader() && !persisting_ &&
+                        delivered_ > core_->leader_state()->term_start() &&
+                        announced_active_ != core_->term();
+    if (!active) break;
+    announced_active_ = core_->term();
+    for (MetadataListener* listener : listeners_) {
+      listener->OnBecomeActive(*announced_active_);
+      if (alive.expired()) return;
+    }
+  }
+  notifying_ = false;
+}
+
+absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> RaftNode::ReadCommitted() {
+  Q_ASSIGN_OR_RETURN(const LogReadResult read,
+                     log_->Read(Offset(delivered_.value()), Offset(core_->commit_index().value()),
+                                kDeliveryBytes, /*at_least_one=*/true));
+  Q_ASSIGN_OR_RETURN(const std::string bytes, read.ToBytes());
+  // CRCs are looked at again: what was fine when it was written may have rotted (scenario C30).
+  Q_ASSIGN_OR_RETURN(const std::vector<RecordBatchView> views,
+                     ValidateBatches(bytes, BatchLimits{}, BatchOrigin{}));
+  std::vector<std::shared_ptr<const MetadataBatch>> batches;
+  LogIndex next = delivered_;
+  for (const RecordBatchView& view : views) {
+    Q_ASSIGN_OR_RETURN(std::shared_ptr<const MetadataBatch> batch, DecodeMetadataBatch(view));
+    if (batch->first != next) {
+      return absl::DataLossError("the metadata log has a gap at " + std::to_string(next.value()));
+    }
+    next = batch->end();
+    batches.push_back(std::move(batch));
+  }
+  if (batches.empty()) {
+    return absl::DataLossError("the metadata log has nothing at " +
+                               std::to_string(delivered_.value()));
+  }
+  return batches;
+}
+
+}  // namespace quorate

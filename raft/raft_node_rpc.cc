@@ -1,0 +1,205 @@
+// Messages in and out. Part of RaftNode (raft_node.h).
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "proto/quorate/raft.pb.h"
+#include "raft/raft_node.h"
+#include "raft/raft_wire.h"
+
+namespace quorate {
+namespace {
+
+constexpr char kVote[] = "Raft.Vote";
+constexpr char kFetch[] = "Raft.Fetch";
+constexpr char kBeginTerm[] = "Raft.BeginTerm";
+constexpr char kEndTerm[] = "Raft.EndTerm";
+constexpr char kStatus[] = "Raft.Status";
+// A peer may ask for less; more would hold the loop up.
+constexpr int32_t kMaxFetchBytes = 8 << 20;
+
+}  // namespace
+
+// --- In ---
+
+void RaftNode::RegisterMethods() {
+  RegisterMethod<raft::VoteRequest>(kVote);
+  RegisterMethod<raft::FetchRequest>(kFetch);
+  RegisterMethod<raft::BeginTermRequest>(kBeginTerm);
+  RegisterMethod<raft::EndTermRequest>(kEndTerm);
+  env_.server->Register(kStatus, env_.loop, Guarded([this](std::unique_ptr<RpcCall> call) {
+                          AnswerStatus(std::move(call));
+                        }));
+}
+
+template <typename Message>
+void RaftNode::RegisterMethod(const char* method) {
+  env_.server->Register(method, env_.loop, Guarded([this](std::unique_ptr<RpcCall> call) {
+                          if (!started_ || failed_)
+                            return call->Fail(absl::UnavailableError("not running"));
+                          raft::Request<Message> request;
+                          request.id = raft::RequestId{next_request_++};
+                          const absl::Status parsed =
+                              Parse(call->request(), config_.cluster_id, &request.message);
+                          if (!parsed.ok()) {
+                            if constexpr (std::is_same_v<Message, raft::FetchRequest>) {
+                              if (absl::IsFailedPrecondition(parsed)) {
+                                raft::FetchResponse refusal;
+                                refusal.outcome = raft::FetchOutcome::kWrongCluster;
+                                return call->Reply(Serialise(refusal, {}));
+                              }
+                            }
+                            return call->Fail(parsed);
+                          }
+                          if constexpr (std::is_same_v<Message, raft::FetchRequest>) {
+                            // Later, as the call must not be destroyed inside its own callback.
+                            call->OnBroken(Guarded([this, id = request.id] {
+                              env_.loop->Post(Guarded([this, id] {
+                                if (calls_.erase(id) > 0)
+                                  Enqueue({raft::FetchBroken{id}, SharedBytes()});
+                              }));
+                            }));
+                          }
+                          calls_[request.id] = std::move(call);
+                          Enqueue({std::move(request), SharedBytes()});
+                        }));
+}
+
+void RaftNode::Answer(const raft::Reply& reply) {
+  const auto it = calls_.find(reply.id);
+  if (it == calls_.end()) return;  // the caller is gone
+  const std::unique_ptr<RpcCall> call = std::move(it->second);
+  calls_.erase(it);
+  std::visit(
+      [&](const auto& message) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(message)>, raft::FetchAnswer>) {
+          call->Reply(FetchBytes(message));
+        } else {
+          call->Reply(Serialise(message));
+        }
+      },
+      reply.message);
+}
+
+std::string RaftNode::FetchBytes(const raft::FetchAnswer& answer) {
+  std::string batches;
+  if (answer.with_records) {
+    // All of it, committed or not: followers have to hold it before it can be committed.
+    auto read = log_->Read(Offset(answer.fetch_index.value()), log_->end_offset(),
+                           std::clamp(answer.max_bytes, 1, kMaxFetchBytes), true);
+    absl::StatusOr<std::string> bytes =
+        read.ok() ? read->ToBytes() : absl::StatusOr<std::string>(read.status());
+    if (bytes.ok()) {
+      batches = *std::move(bytes);
+    } else {
+      // The answer goes out without records; the follower's next fetch tries again.
+      LOG(ERROR) << directory_ << ": cannot read at " << answer.fetch_index << ": "
+                 << bytes.status();
+    }
+  }
+  return Serialise(answer.response, batches);
+}
+
+void RaftNode::AnswerStatus(std::unique_ptr<RpcCall> call) {
+  pb::QuorumStatusRequest request;
+  const std::string_view bytes = call->request();
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return call->Fail(absl::InvalidArgumentError("malformed QuorumStatusRequest"));
+  }
+  if (!request.cluster_id().empty() && request.cluster_id() != config_.cluster_id) {
+    return call->Fail(absl::FailedPreconditionError("another cluster"));
+  }
+  const QuorumStatus status = Status();
+  pb::QuorumStatusResponse response;
+  response.set_cluster_id(config_.cluster_id);
+  response.set_node_id(status.node.value());
+  response.set_role(std::string(status.role));
+  response.set_term(status.term.value());
+  response.set_leader_id(status.leader.value());
+  response.set_commit_index(status.commit_index.value());
+  response.set_log_end_index(status.log_end.value());
+  response.set_log_start_index(status.log_start.value());
+  for (const QuorumReplicaStatus& replica : status.replicas) {
+    pb::QuorumReplica* out = response.add_replicas();
+    out->set_node_id(replica.node.value());
+    out->set_directory_id(replica.directory_id.ToBytes());
+    out->set_voter(replica.voter);
+    out->set_log_end_index(replica.log_end);
+    out->set_lag(replica.lag);
+    out->set_last_fetch_age_ms(replica.last_fetch_age_ms);
+    out->set_last_caught_up_age_ms(replica.last_caught_up_age_ms);
+  }
+  call->Reply(response.SerializeAsString());
+}
+
+// --- Out ---
+
+void RaftNode::Send(const raft::OutgoingRequest& request) {
+  const std::string& cluster = config_.cluster_id;
+  if (const auto* vote = std::get_if<raft::VoteRequest>(&request.message)) {
+    SendCall<raft::VoteResponse>(request, kVote, Serialise(*vote, cluster),
+                                 config_.election_timeout);
+  } else if (const auto* begin = std::get_if<raft::BeginTermRequest>(&request.message)) {
+    SendCall<raft::BeginTermResponse>(request, kBeginTerm, Serialise(*begin, cluster),
+                                      config_.fetch_timeout);
+  } else if (const auto* end = std::get_if<raft::EndTermRequest>(&request.message)) {
+    SendCall<raft::EndTermResponse>(request, kEndTerm, Serialise(*end, cluster),
+                                    config_.election_timeout);
+  } else {
+    const auto& fetch = std::get<raft::FetchRequest>(request.message);
+    SendCall<raft::FetchResponse>(request, kFetch, Serialise(fetch, cluster),
+                                  config_.fetch_wait + config_.fetch_timeout);
+  }
+}
+
+template <typename ResponseMessage>
+void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method, std::string bytes,
+                        Micros timeout) {
+  const auto voter = config_.voters.find(request.to);
+  if (voter == config_.voters.end()) return;
+  const raft::CallId call = request.call;
+  const NodeId to = request.to;
+  const RpcCallId rpc = env_.client->Call(
+      voter->second.endpoint, method, std::move(bytes), timeout, env_.loop,
+      Guarded([this, call, to](absl::StatusOr<std::string> response) {
+        outgoing_.erase(call);
+        if (fetch_call_ == call) fetch_call_.reset();
+        raft::Response<ResponseMessage> event{call, to, {}};
+        SharedBytes batches;
+        absl::Status parsed = response.status();
+        if (parsed.ok()) {
+          if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
+            parsed = Parse(*response, &event.message, &batches);
+          } else {
+            parsed = Parse(*response, &event.message);
+          }
+          if (!parsed.ok()) {
+            LOG(ERROR) << "raft node " << config_.node_id << ": node " << to
+                       << " sent what cannot be used: " << parsed;
+          }
+        } else if (absl::IsFailedPrecondition(parsed)) {
+          LOG(ERROR) << "raft node " << config_.node_id << ": node " << to << ": " << parsed;
+        }
+        if (parsed.ok()) {
+          Enqueue({std::move(event), std::move(batches)});
+        } else {
+          Enqueue({raft::CallFailed{call, to}, SharedBytes()});
+        }
+      }));
+  outgoing_[call] = rpc;
+  if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) fetch_call_ = call;
+}
+
+void RaftNode::CancelStaleFetch() {
+  if (!fetch_call_ || core_->fetch_in_flight() == fetch_call_) return;
+  const auto it = outgoing_.find(*fetch_call_);
+  if (it != outgoing_.end()) {
+    env_.client->Cancel(it->second);
+    outgoing_.erase(it);
+  }
+  fetch_call_.reset();
+}
+
+}  // namespace quorate

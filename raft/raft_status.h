@@ -1,0 +1,39 @@
+// raft/raft_status.h
+//
+// How a node sees the quorum, for DescribeQuorum, the console and tools.
+//
+// Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/uuid.h"
+
+namespace quorate {
+
+// One replica of the metadata log, as the leader knows it.
+struct QuorumReplicaStatus {
+  NodeId node;
+  Uuid directory_id;
+  bool voter = false;
+  int64_t log_end = -1;                // exclusive; -1 = never fetched in this term
+  int64_t lag = 0;                     // records behind the leader's end
+  int64_t last_fetch_age_ms = -1;      // -1 = never
+  int64_t last_caught_up_age_ms = -1;  // -1 = never
+};
+
+struct QuorumStatus {
+  NodeId node;
+  std::string_view role;  // leader follower candidate prospective unattached observer resigned
+  Term term;
+  NodeId leader = kNoNode;
+  LogIndex commit_index;
+  LogIndex log_start;
+  LogIndex log_end;
+  std::vector<QuorumReplicaStatus> replicas;  // filled by the leader only; itself included
+};
+
+}  // namespace quorate

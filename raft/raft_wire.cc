@@ -1,0 +1,266 @@
+#include "raft/raft_wire.h"
+
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "proto/quorate/raft.pb.h"
+#include "raft/metadata_batch_codec.h"
+
+namespace quorate {
+namespace {
+
+void SetKey(const raft::ReplicaKey& key, pb::ReplicaKey* out) {
+  out->set_node_id(key.node.value());
+  out->set_directory_id(key.directory.ToBytes());
+}
+
+absl::Status GetKey(const pb::ReplicaKey& key, raft::ReplicaKey* out) {
+  if (key.node_id() < 0) return absl::InvalidArgumentError("a replica without node id");
+  out->node = NodeId(key.node_id());
+  if (key.directory_id().empty()) return absl::OkStatus();
+  if (key.directory_id().size() != 16) {
+    return absl::InvalidArgumentError("a directory id that is not of 16 bytes");
+  }
+  out->directory = Uuid::FromBytes(key.directory_id());
+  return absl::OkStatus();
+}
+
+template <typename Message>
+absl::Status ParseMessage(std::string_view bytes, Message* message) {
+  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
+      !message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("malformed %s", message->GetDescriptor()->name()));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Message>
+absl::Status ParseRequest(std::string_view bytes, const std::string& cluster_id, Message* message) {
+  Q_RETURN_IF_ERROR(ParseMessage(bytes, message));
+  if (message->cluster_id() != cluster_id) {
+    return absl::FailedPreconditionError(absl::StrFormat("%s is for cluster %s, this is %s",
+                                                         message->GetDescriptor()->name(),
+                                                         message->cluster_id(), cluster_id));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NotNegative(int64_t value, const char* what) {
+  if (value >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat("%s is %d", what, value));
+}
+
+NodeId NodeOrNone(int32_t value) { return value < 0 ? kNoNode : NodeId(value); }
+
+pb::FetchResponse::Outcome OutcomeOf(raft::FetchOutcome outcome) {
+  switch (outcome) {
+    case raft::FetchOutcome::kOk:
+      return pb::FetchResponse::OK;
+    case raft::FetchOutcome::kNotLeader:
+      return pb::FetchResponse::NOT_LEADER;
+    case raft::FetchOutcome::kDiverging:
+      return pb::FetchResponse::DIVERGING;
+    case raft::FetchOutcome::kFencedTerm:
+      return pb::FetchResponse::FENCED_TERM;
+    case raft::FetchOutcome::kWrongCluster:
+      return pb::FetchResponse::WRONG_CLUSTER;
+    case raft::FetchOutcome::kSnapshotNeeded:
+      return pb::FetchResponse::SNAPSHOT_NEEDED;
+  }
+  return pb::FetchResponse::NOT_LEADER;
+}
+
+absl::StatusOr<raft::FetchOutcome> OutcomeOf(pb::FetchResponse::Outcome outcome) {
+  switch (outcome) {
+    case pb::FetchResponse::OK:
+      return raft::FetchOutcome::kOk;
+    case pb::FetchResponse::NOT_LEADER:
+      return raft::FetchOutcome::kNotLeader;
+    case pb::FetchResponse::DIVERGING:
+      return raft::FetchOutcome::kDiverging;
+    case pb::FetchResponse::FENCED_TERM:
+      return raft::FetchOutcome::kFencedTerm;
+    case pb::FetchResponse::WRONG_CLUSTER:
+      return raft::FetchOutcome::kWrongCluster;
+    case pb::FetchResponse::SNAPSHOT_NEEDED:
+      return raft::FetchOutcome::kSnapshotNeeded;
+    default:
+      return absl::InvalidArgumentError("an unknown fetch outcome");
+  }
+}
+
+}  // namespace
+
+std::string Serialise(const raft::VoteRequest& message, const std::string& cluster_id) {
+  pb::VoteRequest out;
+  out.set_cluster_id(cluster_id);
+  out.set_term(message.term.value());
+  SetKey(message.candidate, out.mutable_candidate());
+  out.set_log_end_index(message.log_end.value());
+  out.set_last_log_term(message.last_log_term.value());
+  out.set_pre_vote(message.pre_vote);
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::FetchRequest& message, const std::string& cluster_id) {
+  pb::FetchRequest out;
+  out.set_cluster_id(cluster_id);
+  out.set_term(message.term.value());
+  SetKey(message.replica, out.mutable_replica());
+  out.set_fetch_index(message.fetch_index.value());
+  out.set_last_fetched_term(message.last_fetched_term.value());
+  out.set_known_commit_index(message.known_commit.value());
+  out.set_max_wait_ms(message.max_wait_ms);
+  out.set_max_bytes(message.max_bytes);
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::BeginTermRequest& message, const std::string& cluster_id) {
+  pb::BeginTermRequest out;
+  out.set_cluster_id(cluster_id);
+  out.set_term(message.term.value());
+  out.set_leader_id(message.leader.value());
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::EndTermRequest& message, const std::string& cluster_id) {
+  pb::EndTermRequest out;
+  out.set_cluster_id(cluster_id);
+  out.set_term(message.term.value());
+  out.set_leader_id(message.leader.value());
+  for (NodeId node : message.preferred) out.add_preferred_candidates(node.value());
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::VoteResponse& message) {
+  pb::VoteResponse out;
+  out.set_term(message.term.value());
+  out.set_leader_id(message.leader.value());
+  out.set_vote_granted(message.granted);
+  out.set_pre_vote(message.pre_vote);
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::FetchResponse& message, std::string_view batches) {
+  pb::FetchResponse out;
+  out.set_outcome(OutcomeOf(message.outcome));
+  out.set_term(message.term.value());
+  out.set_leader_id(message.leader.value());
+  out.set_diverging_term(message.diverging_term.value());
+  out.set_diverging_end(message.diverging_end.value());
+  out.set_commit_index(message.commit_index.value());
+  out.set_log_start_index(message.log_start.value());
+  out.set_batches(batches.data(), batches.size());
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::BeginTermResponse& message) {
+  pb::BeginTermResponse out;
+  out.set_term(message.term.value());
+  out.set_leader_id(message.leader.value());
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::EndTermResponse& message) {
+  pb::EndTermResponse out;
+  out.set_term(message.term.value());
+  return out.SerializeAsString();
+}
+
+absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::VoteRequest* out) {
+  pb::VoteRequest in;
+  Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(NotNegative(in.log_end_index(), "log_end_index"));
+  Q_RETURN_IF_ERROR(NotNegative(in.last_log_term(), "last_log_term"));
+  Q_RETURN_IF_ERROR(GetKey(in.candidate(), &out->candidate));
+  out->term = Term(in.term());
+  out->log_end = LogIndex(in.log_end_index());
+  out->last_log_term = Term(in.last_log_term());
+  out->pre_vote = in.pre_vote();
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::FetchRequest* out) {
+  pb::FetchRequest in;
+  Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(NotNegative(in.fetch_index(), "fetch_index"));
+  Q_RETURN_IF_ERROR(NotNegative(in.last_fetched_term(), "last_fetched_term"));
+  Q_RETURN_IF_ERROR(GetKey(in.replica(), &out->replica));
+  out->term = Term(in.term());
+  out->fetch_index = LogIndex(in.fetch_index());
+  out->last_fetched_term = Term(in.last_fetched_term());
+  out->known_commit = LogIndex(in.known_commit_index());
+  out->max_wait_ms = in.max_wait_ms();
+  out->max_bytes = in.max_bytes();
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
+                   raft::BeginTermRequest* out) {
+  pb::BeginTermRequest in;
+  Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  out->term = Term(in.term());
+  out->leader = NodeOrNone(in.leader_id());
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
+                   raft::EndTermRequest* out) {
+  pb::EndTermRequest in;
+  Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  out->term = Term(in.term());
+  out->leader = NodeOrNone(in.leader_id());
+  for (int32_t node : in.preferred_candidates()) out->preferred.push_back(NodeOrNone(node));
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, raft::VoteResponse* out) {
+  pb::VoteResponse in;
+  Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  *out = {Term(in.term()), NodeOrNone(in.leader_id()), in.vote_granted(), in.pre_vote()};
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, raft::FetchResponse* out, SharedBytes* batches) {
+  auto in = std::make_shared<pb::FetchResponse>();
+  Q_RETURN_IF_ERROR(ParseMessage(bytes, in.get()));
+  Q_RETURN_IF_ERROR(NotNegative(in->term(), "term"));
+  Q_ASSIGN_OR_RETURN(out->outcome, OutcomeOf(in->outcome()));
+  out->term = Term(in->term());
+  out->leader = NodeOrNone(in->leader_id());
+  out->diverging_term = Term(in->diverging_term());
+  out->diverging_end = LogIndex(in->diverging_end());
+  out->commit_index = LogIndex(in->commit_index());
+  out->log_start = LogIndex(in->log_start_index());
+  Q_ASSIGN_OR_RETURN(out->batches, SpansOf(in->batches()));
+  const std::string_view view = in->batches();
+  *batches = SharedBytes(std::move(in), view);
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, raft::BeginTermResponse* out) {
+  pb::BeginTermResponse in;
+  Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  *out = {Term(in.term()), NodeOrNone(in.leader_id())};
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, raft::EndTermResponse* out) {
+  pb::EndTermResponse in;
+  Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
+  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  *out = {Term(in.term())};
+  return absl::OkStatus();
+}
+
+}  // namespace quorate
