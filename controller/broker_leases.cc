@@ -17,7 +17,7 @@ BrokerLeases::BrokerLeases(EventLoop* loop, Micros lease, Micros session_grace, 
 
 BrokerLeases::~BrokerLeases() { *alive_ = false; }
 
-void BrokerLeases::Touch(NodeId broker, BrokerEpoch epoch) {
+void BrokerLeases::Extend(NodeId broker, BrokerEpoch epoch, Micros lease) {
   Entry& entry = entries_[broker];
   if (epoch < entry.epoch) return;
   if (epoch > entry.epoch) {
@@ -31,9 +31,9 @@ void BrokerLeases::Touch(NodeId broker, BrokerEpoch epoch) {
   }
   entry.broken = false;
   entry.lease_running = true;
-  entry.lease_until = loop_->Now() + lease_;
+  entry.lease_until = loop_->Now() + lease;
   loop_->Cancel(std::exchange(entry.grace_timer, TimerId::kNone));
-  if (entry.lease_timer == TimerId::kNone) ArmLease(broker, &entry, lease_);
+  if (entry.lease_timer == TimerId::kNone) ArmLease(broker, &entry, lease);
 }
 
 void BrokerLeases::ArmLease(NodeId broker, Entry* entry, Micros wait) {

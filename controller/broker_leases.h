@@ -36,7 +36,9 @@ class BrokerLeases {
   // A message of this registration came: its lease starts anew, a broken session is forgiven. A
   // newer registration than the known one takes its place; a session of the old one is ended with
   // STALE_BROKER_EPOCH.
-  void Touch(NodeId broker, BrokerEpoch epoch);
+  void Touch(NodeId broker, BrokerEpoch epoch) { Extend(broker, epoch, lease_); }
+  // The same with a lease of another length, once.
+  void Extend(NodeId broker, BrokerEpoch epoch, Micros lease);
 
   // `call` stands for the process from now on. An older session of the same registration is
   // answered without an error.

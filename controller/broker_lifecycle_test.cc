@@ -249,6 +249,23 @@ TEST_F(BrokerLifecycleTest, ANewControllerGivesEveryUnfencedBrokerAFullLease) {
   EXPECT_TRUE(Broker(1).fenced);
 }
 
+TEST_F(BrokerLifecycleTest, TheLeaseAtActivationCanDiffer) {
+  auto config = ControllerHarness::Config();
+  config.activation_lease = Millis(300);
+  ControllerHarness other(config);
+  other.quorum.Lead();
+  other.StartBroker(1, 1);
+  other.StartBroker(2, 2);
+  other.quorum.Follow(NodeId(101), true);
+  other.quorum.Lead();
+  other.loop.Advance(Millis(200));
+  other.Beat(2);
+  other.loop.Advance(Millis(200));
+  other.quorum.CommitAll();
+  EXPECT_FALSE(other.controller->committed().IsUnfenced(NodeId(1)));
+  EXPECT_TRUE(other.controller->committed().IsUnfenced(NodeId(2)));
+}
+
 TEST_F(BrokerLifecycleTest, ABrokerThatWantsToBeFencedIs) {
   h.StartBroker(1, 1);
   pb::HeartbeatRequest beat;

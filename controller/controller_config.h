@@ -22,6 +22,9 @@ struct ControllerConfig {
   // A broker that neither beats nor opens a session for so long is fenced. Brokers beat at least
   // three times as often.
   Micros lease = Millis(1500);
+  // What every unfenced broker gets of it when this controller becomes active: time to find the
+  // new controller.
+  Micros activation_lease = Millis(1500);
   // How often leadership is given back to preferred replicas; zero = never.
   Micros preferred_leader_interval = Millis(5000);
   int32_t preferred_leaders_per_round = 1000;
@@ -33,6 +36,9 @@ struct ControllerConfig {
   // Partitions that one CreateTopics or CreatePartitions call may create.
   int32_t max_partitions_per_request = 10000;
   int32_t producer_id_block = 1000;
+  // Operations that may wait for their commit; beyond it requests of clients are refused with
+  // REQUEST_TIMED_OUT, while brokers' own go on.
+  size_t max_waiting = 10000;
 
   // server.properties, for the broker synonyms of topic configs.
   ConfigMap static_broker;

@@ -114,6 +114,11 @@ bool ControllerService::Admit(std::unique_ptr<RpcCall>* call, Guard guard, Reque
         absl::StrFormat("controller %d is not active", c_.config_.node_id.value()));
   } else if (guard == Guard::kBroker) {
     status = c_.cluster_.EpochGuard(c_.speculative(), request->caller());
+  } else if (guard == Guard::kClient && c_.writes_.waiting() >= c_.config_.max_waiting) {
+    status =
+        kafka::KafkaStatus(KafkaError::kRequestTimedOut,
+                           absl::StrFormat("%d operations wait for the metadata quorum already",
+                                           c_.writes_.waiting()));
   } else if (guard == Guard::kClient) {
     status = c_.cluster_.ClientGuard(c_.speculative(), request->caller());
   }

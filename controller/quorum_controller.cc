@@ -84,7 +84,7 @@ void QuorumController::OnBecomeActive(Term term) {
             << " topics, at index " << committed().index();
   writes_.Activate(term);
   for (const auto& [id, broker] : committed().brokers()) {
-    if (!broker.fenced) leases_.Touch(id, broker.epoch);
+    if (!broker.fenced) leases_.Extend(id, broker.epoch, config_.activation_lease);
   }
   ChangeSet changes = writes_.Begin();
   cluster_.FinishRemovals(&changes);
@@ -101,9 +101,9 @@ void QuorumController::OnBrokerLost(NodeId id, BrokerEpoch epoch, BrokerLeases::
   const BrokerImage* broker = speculative().FindBroker(id);
   if (broker == nullptr || broker->epoch != epoch || broker->fenced) return;
   const bool broken = reason == BrokerLeases::Reason::kSessionBroken;
-  const std::string why = broken ? absl::StrFormat("broker %d's session broke", id.value())
-                                 : absl::StrFormat("broker %d was silent for %d ms", id.value(),
-                                                   config_.lease.count() / 1000);
+  const std::string why = absl::StrFormat(
+      broken ? "broker %d's session broke" : "broker %d's lease ran out: it was silent",
+      id.value());
   LOG(INFO) << "Fencing broker " << id << ", epoch " << epoch << ": " << why;
   ChangeSet changes = writes_.Begin();
   cluster_.Fence(id, &changes);

@@ -141,6 +141,25 @@ TEST(QuorumControllerTest, ARefusalHalfWayKeepsWhatWasProposed) {
   EXPECT_EQ(h.controller->committed().hash(), h.controller->speculative().hash());
 }
 
+TEST(QuorumControllerTest, TooManyWaitingOperationsRefuseClientsButNotBrokers) {
+  auto config = ControllerHarness::Config();
+  config.max_waiting = 2;
+  ControllerHarness h(config);
+  h.quorum.Lead();
+  h.StartBroker(1, 1);
+  for (const char* name : {"a", "b"}) {
+    h.Call<pb::CreateTopicsResponse>("CreateTopics", CreateRequest(name));
+  }
+  const auto refused = h.Call<pb::CreateTopicsResponse>("CreateTopics", CreateRequest("c"));
+  ASSERT_TRUE(refused.done());
+  EXPECT_EQ(refused.error(), Code(KafkaError::kRequestTimedOut));
+  pb::AllocateProducerIdsRequest ids;
+  *ids.mutable_caller() = h.Caller(1);
+  const auto broker = h.Call<pb::AllocateProducerIdsResponse>("AllocateProducerIds", ids);
+  h.quorum.CommitAll();
+  EXPECT_EQ(broker.error(), 0);
+}
+
 // I29, F4: blocks are disjoint, over controllers too.
 TEST(QuorumControllerTest, ProducerIdBlocksNeverOverlap) {
   ControllerHarness h;

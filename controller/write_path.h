@@ -46,6 +46,9 @@ class WritePath {
   bool active() const { return active_; }
   Term term() const { return term_; }
 
+  // Operations that are not answered yet.
+  size_t waiting() const { return waiting_.size(); }
+
   // Follows the log. Completes operations if active.
   // ERRORS: a committed batch cannot be replayed: the images stay before it for good.
   absl::Status OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches);
