@@ -54,6 +54,14 @@ absl::Status NotNegative(int64_t value, const char* what) {
   return absl::InvalidArgumentError(absl::StrFormat("%s is %d", what, value));
 }
 
+// Far above all terms that elections reach, far below where counting would overflow.
+constexpr int32_t kMaxTerm = 1 << 30;
+
+absl::Status CheckTerm(int32_t value, const char* what) {
+  if (value >= 0 && value <= kMaxTerm) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat("%s is %d", what, value));
+}
+
 NodeId NodeOrNone(int32_t value) { return value < 0 ? kNoNode : NodeId(value); }
 
 pb::FetchResponse::Outcome OutcomeOf(raft::FetchOutcome outcome) {
@@ -174,9 +182,9 @@ std::string Serialise(const raft::EndTermResponse& message) {
 absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::VoteRequest* out) {
   pb::VoteRequest in;
   Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   Q_RETURN_IF_ERROR(NotNegative(in.log_end_index(), "log_end_index"));
-  Q_RETURN_IF_ERROR(NotNegative(in.last_log_term(), "last_log_term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.last_log_term(), "last_log_term"));
   Q_RETURN_IF_ERROR(GetKey(in.candidate(), &out->candidate));
   out->term = Term(in.term());
   out->log_end = LogIndex(in.log_end_index());
@@ -188,9 +196,9 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::
 absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::FetchRequest* out) {
   pb::FetchRequest in;
   Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   Q_RETURN_IF_ERROR(NotNegative(in.fetch_index(), "fetch_index"));
-  Q_RETURN_IF_ERROR(NotNegative(in.last_fetched_term(), "last_fetched_term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.last_fetched_term(), "last_fetched_term"));
   Q_RETURN_IF_ERROR(GetKey(in.replica(), &out->replica));
   out->term = Term(in.term());
   out->fetch_index = LogIndex(in.fetch_index());
@@ -205,7 +213,7 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
                    raft::BeginTermRequest* out) {
   pb::BeginTermRequest in;
   Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   out->term = Term(in.term());
   out->leader = NodeOrNone(in.leader_id());
   return absl::OkStatus();
@@ -215,7 +223,7 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
                    raft::EndTermRequest* out) {
   pb::EndTermRequest in;
   Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   out->term = Term(in.term());
   out->leader = NodeOrNone(in.leader_id());
   for (int32_t node : in.preferred_candidates()) out->preferred.push_back(NodeOrNone(node));
@@ -225,7 +233,7 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
 absl::Status Parse(std::string_view bytes, raft::VoteResponse* out) {
   pb::VoteResponse in;
   Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   *out = {Term(in.term()), NodeOrNone(in.leader_id()), in.vote_granted(), in.pre_vote()};
   return absl::OkStatus();
 }
@@ -233,7 +241,7 @@ absl::Status Parse(std::string_view bytes, raft::VoteResponse* out) {
 absl::Status Parse(std::string_view bytes, raft::FetchResponse* out, SharedBytes* batches) {
   auto in = std::make_shared<pb::FetchResponse>();
   Q_RETURN_IF_ERROR(ParseMessage(bytes, in.get()));
-  Q_RETURN_IF_ERROR(NotNegative(in->term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in->term(), "term"));
   Q_ASSIGN_OR_RETURN(out->outcome, OutcomeOf(in->outcome()));
   out->term = Term(in->term());
   out->leader = NodeOrNone(in->leader_id());
@@ -250,7 +258,7 @@ absl::Status Parse(std::string_view bytes, raft::FetchResponse* out, SharedBytes
 absl::Status Parse(std::string_view bytes, raft::BeginTermResponse* out) {
   pb::BeginTermResponse in;
   Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   *out = {Term(in.term()), NodeOrNone(in.leader_id())};
   return absl::OkStatus();
 }
@@ -258,7 +266,7 @@ absl::Status Parse(std::string_view bytes, raft::BeginTermResponse* out) {
 absl::Status Parse(std::string_view bytes, raft::EndTermResponse* out) {
   pb::EndTermResponse in;
   Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
-  Q_RETURN_IF_ERROR(NotNegative(in.term(), "term"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
   *out = {Term(in.term())};
   return absl::OkStatus();
 }

@@ -164,6 +164,12 @@ TEST(RandomSchedule, FindsATrustedUnverifiedFetch) {
   EXPECT_GT(SeedThatFinds(bugs, 20000), 0);
 }
 
+TEST(RandomSchedule, FindsAVoteForgottenAtStepDown) {
+  BugSwitches bugs;
+  bugs.forget_vote_on_step_down = true;
+  EXPECT_GT(SeedThatFinds(bugs, 20000), 0);
+}
+
 TEST(RandomSchedule, FindsATrustedStaleFlush) {
   BugSwitches bugs;
   bugs.trust_stale_flush = true;

@@ -40,28 +40,15 @@ TestLoop::TestLoop(TestWorld* world) : world_(world) {}
 
 TestLoop::~TestLoop() {
   alive_.reset();
-  for (const auto& call : world_->open_) {
-    if (call->client_loop == this) call->done = nullptr;
-    if (call->server_loop == this) {
-      call->on_broken = nullptr;
-      call->server_loop = nullptr;
-    }
-  }
+  world_->ForgetLoop(this);
 }
 
 TimerId TestLoop::RunAfter(Micros delay, Task task) {
   return world_->Schedule(delay, this, alive_, std::move(task));
 }
 
-bool TestLoop::Cancel(TimerId timer) {
-  const auto it = world_->timers_.find(static_cast<uint64_t>(timer));
-  if (it == world_->timers_.end()) return false;
-  world_->queue_.erase({it->second, it->first});
-  world_->timers_.erase(it);
-  return true;
-}
-
-bool TestLoop::OnLoop() const { return world_->current_ == this; }
+bool TestLoop::Cancel(TimerId timer) { return world_->CancelTimer(timer); }
+bool TestLoop::OnLoop() const { return world_->IsRunning(this); }
 const Clock& TestLoop::clock() const { return *world_; }
 
 void TestPool::Run(Task work) {
@@ -73,24 +60,15 @@ void TestRpcServer::Register(std::string method, EventLoop* loop, Handler handle
 }
 
 absl::Status TestRpcServer::Start(const Endpoint& at) {
-  if (world_->servers_.contains(at)) return absl::AlreadyExistsError(at.ToString());
-  world_->servers_[at] = this;
+  const absl::Status added = world_->AddServer(at, this);
+  running_ = added.ok();
   at_ = at;
-  running_ = true;
-  return absl::OkStatus();
+  return added;
 }
 
 void TestRpcServer::Stop() {
-  if (!running_) return;
+  if (running_) world_->RemoveServer(at_);
   running_ = false;
-  world_->servers_.erase(at_);
-  const auto open = world_->open_;
-  for (const auto& call : open) {
-    if (call->to != at_) continue;
-    call->server_open = false;
-    call->on_broken = nullptr;
-    world_->EndCall(call, absl::UnavailableError("server stopped"));
-  }
 }
 
 TestRpcClient::~TestRpcClient() {
@@ -106,25 +84,13 @@ TestRpcClient::~TestRpcClient() {
 RpcCallId TestRpcClient::Call(const Endpoint& to, std::string_view method, std::string request,
                               Micros timeout, EventLoop* loop, Done done) {
   std::erase_if(calls_, [](const auto& entry) { return entry.second.expired(); });
-  const RpcCallId id{++world_->next_call_};
   auto call = std::make_shared<TestCallState>();
   call->from = from_;
   call->to = to;
   call->client_loop = loop;
   call->done = std::move(done);
+  const RpcCallId id = world_->AddCall(call, std::string(method), std::move(request), timeout);
   calls_[id] = call;
-  world_->open_.insert(call);
-  TestWorld* world = world_;
-  world->Schedule(timeout, nullptr, world->world_alive_, [world, call] {
-    if (!call->done) return;
-    world->Break(call);
-    world->EndCall(call, absl::DeadlineExceededError("timed out"));
-  });
-  world->Schedule(
-      world->latency, nullptr, world->world_alive_,
-      [world, call, method = std::string(method), request = std::move(request)]() mutable {
-        world->Deliver(call, std::move(method), std::move(request));
-      });
   return id;
 }
 
@@ -143,6 +109,56 @@ TimerId TestWorld::Schedule(Micros delay, EventLoop* loop, std::weak_ptr<bool> a
   queue_.emplace(key, Entry{std::move(alive), loop, std::move(task)});
   timers_[key.second] = key.first;
   return TimerId{key.second};
+}
+
+bool TestWorld::CancelTimer(TimerId timer) {
+  const auto it = timers_.find(static_cast<uint64_t>(timer));
+  if (it == timers_.end()) return false;
+  queue_.erase({it->second, it->first});
+  timers_.erase(it);
+  return true;
+}
+
+void TestWorld::ForgetLoop(const EventLoop* loop) {
+  for (const auto& [id, call] : open_) {
+    if (call->client_loop == loop) call->done = nullptr;
+    if (call->server_loop == loop) {
+      call->on_broken = nullptr;
+      call->server_loop = nullptr;
+    }
+  }
+}
+
+absl::Status TestWorld::AddServer(const Endpoint& at, TestRpcServer* server) {
+  if (!servers_.emplace(at, server).second) return absl::AlreadyExistsError(at.ToString());
+  return absl::OkStatus();
+}
+
+void TestWorld::RemoveServer(const Endpoint& at) {
+  servers_.erase(at);
+  const auto open = open_;
+  for (const auto& [id, call] : open) {
+    if (call->to != at) continue;
+    call->server_open = false;
+    call->on_broken = nullptr;
+    EndCall(call, absl::UnavailableError("server stopped"));
+  }
+}
+
+RpcCallId TestWorld::AddCall(const std::shared_ptr<TestCallState>& call, std::string method,
+                             std::string request, Micros timeout) {
+  call->id = ++next_call_;
+  open_[call->id] = call;
+  Schedule(timeout, nullptr, world_alive_, [this, call] {
+    if (!call->done) return;
+    Break(call);
+    EndCall(call, absl::DeadlineExceededError("timed out"));
+  });
+  Schedule(latency, nullptr, world_alive_,
+           [this, call, method = std::move(method), request = std::move(request)]() mutable {
+             Deliver(call, std::move(method), std::move(request));
+           });
+  return RpcCallId{call->id};
 }
 
 bool TestWorld::RunOne(MonoTime until) {
@@ -189,23 +205,19 @@ void TestWorld::Deliver(std::shared_ptr<TestCallState> call, std::string method,
   if (server == servers_.end() || IsCut(call->from, call->to)) {
     return EndCall(call, absl::UnavailableError("cannot reach " + call->to.ToString()));
   }
-  const auto found = server->second->methods_.find(method);
-  if (found == server->second->methods_.end()) {
-    return EndCall(call, absl::UnimplementedError(method));
-  }
-  TestRpcServer* const target = server->second;
-  call->server_loop = found->second.loop;
+  TestRpcServer::Method* const target = server->second->Find(method);
+  if (target == nullptr) return EndCall(call, absl::UnimplementedError(method));
+  call->server_loop = target->loop;
   call->server_open = true;
-  found->second.loop->Post([this, call, target, method, request = std::move(request)]() mutable {
-    if (!call->server_open) return;
-    auto handle = std::make_unique<TestRpcCall>(this, call, std::move(request));
-    target->methods_.at(method).handler(std::move(handle));
+  target->loop->Post([this, call, target, request = std::move(request)]() mutable {
+    if (!call->server_open) return;  // the server stopped, and the target with it
+    target->handler(std::make_unique<TestRpcCall>(this, call, std::move(request)));
   });
 }
 
 void TestWorld::EndCall(const std::shared_ptr<TestCallState>& call,
                         absl::StatusOr<std::string> result) {
-  open_.erase(call);
+  open_.erase(call->id);
   if (!call->done) return;
   if (black_hole_.contains({call->to, call->from})) return;
   call->client_loop->RunAfter(latency, [call, result = std::move(result)]() mutable {
@@ -217,7 +229,7 @@ void TestWorld::EndCall(const std::shared_ptr<TestCallState>& call,
 }
 
 void TestWorld::Break(const std::shared_ptr<TestCallState>& call) {
-  open_.erase(call);
+  open_.erase(call->id);
   call->broken = true;
   call->server_open = false;
   if (!call->on_broken || call->server_loop == nullptr) return;
@@ -233,7 +245,7 @@ void TestWorld::Cut(const Endpoint& a, const Endpoint& b) {
   cut_.insert({a, b});
   cut_.insert({b, a});
   const auto open = open_;
-  for (const auto& call : open) {
+  for (const auto& [id, call] : open) {
     if (!IsCut(call->from, call->to)) continue;
     Break(call);
     EndCall(call, absl::UnavailableError("connection broken"));

@@ -51,6 +51,7 @@ class TestPool final : public BlockingPool {
 
 // Both ends of one call.
 struct TestCallState {
+  uint64_t id = 0;
   Endpoint from, to;
   EventLoop* client_loop = nullptr;
   RpcClient::Done done;  // null once ended
@@ -68,12 +69,17 @@ class TestRpcServer final : public RpcServer {
   absl::Status Start(const Endpoint& at) override;
   void Stop() override;
 
- private:
-  friend class TestWorld;
+  // The method's handler and its loop, or null.
   struct Method {
     EventLoop* loop;
     Handler handler;
   };
+  Method* Find(const std::string& method) {
+    const auto it = methods_.find(method);
+    return it == methods_.end() ? nullptr : &it->second;
+  }
+
+ private:
   TestWorld* const world_;
   Endpoint at_;
   bool running_ = false;
@@ -119,12 +125,23 @@ class TestWorld final : public Clock {
   Micros latency{200};
   Micros pool_delay{500};
 
+  // --- For loops, pools, servers and clients of this world ---
+
+  TimerId Schedule(Micros delay, EventLoop* loop, std::weak_ptr<bool> alive, Task task);
+  bool CancelTimer(TimerId timer);
+  bool IsRunning(const EventLoop* loop) const { return current_ == loop; }
+  // Tasks and calls of `loop` are dropped.
+  void ForgetLoop(const EventLoop* loop);
+  absl::Status AddServer(const Endpoint& at, TestRpcServer* server);
+  void RemoveServer(const Endpoint& at);
+  // A call begins; it ends when its `done` is null.
+  RpcCallId AddCall(const std::shared_ptr<TestCallState>& call, std::string method,
+                    std::string request, Micros timeout);
+  void EndCall(const std::shared_ptr<TestCallState>& call, absl::StatusOr<std::string> result);
+  // For the server's side: the caller is gone.
+  void Break(const std::shared_ptr<TestCallState>& call);
+
  private:
-  friend class TestLoop;
-  friend class TestPool;
-  friend class TestRpcServer;
-  friend class TestRpcClient;
-  friend class TestRpcCall;
   using Key = std::pair<MonoTime, uint64_t>;
   struct Entry {
     std::weak_ptr<bool> alive;
@@ -132,12 +149,8 @@ class TestWorld final : public Clock {
     Task task;
   };
 
-  TimerId Schedule(Micros delay, EventLoop* loop, std::weak_ptr<bool> alive, Task task);
   bool RunOne(MonoTime until);
   void Deliver(std::shared_ptr<TestCallState> call, std::string method, std::string request);
-  void EndCall(const std::shared_ptr<TestCallState>& call, absl::StatusOr<std::string> result);
-  // For the server's side: the caller is gone.
-  void Break(const std::shared_ptr<TestCallState>& call);
   bool IsCut(const Endpoint& a, const Endpoint& b) const { return cut_.contains({a, b}); }
 
   MonoTime now_{Micros(1)};
@@ -148,7 +161,7 @@ class TestWorld final : public Clock {
   EventLoop* current_ = nullptr;
   std::shared_ptr<bool> world_alive_ = std::make_shared<bool>(true);
   std::map<Endpoint, TestRpcServer*> servers_;
-  std::set<std::shared_ptr<TestCallState>> open_;
+  std::map<uint64_t, std::shared_ptr<TestCallState>> open_;  // by id
   std::set<std::pair<Endpoint, Endpoint>> cut_;
   std::set<std::pair<Endpoint, Endpoint>> black_hole_;
 };
