@@ -19,6 +19,9 @@ namespace {
 // Marks a flush error that may go away: the data is synced, only the small files are missing.
 constexpr char kRetriablePayload[] = "quorate/flush-retriable";
 
+// Without entries: version, CRC, count.
+bool ProducerSnapshotIsEmpty(std::string_view bytes) { return bytes.size() <= 10; }
+
 }  // namespace
 
 Log::Log(FileSystem* file_system, std::string directory, const LogConfig& config)
@@ -208,6 +211,9 @@ absl::StatusOr<RemovalJob> Log::DeleteOldSegments(const RetentionPolicy& policy,
     Q_ASSIGN_OR_RETURN(bool may, MayDelete(segment, end, policy, total, now));
     if (!may) break;
     if (is_active) Q_RETURN_IF_ERROR(RollActive());
+    // What the segment says of producers lives on in the next one's snapshot, once that is written.
+    const auto snapshot = pending_snapshots_.find(end);
+    if (snapshot != pending_snapshots_.end() && !ProducerSnapshotIsEmpty(snapshot->second)) break;
     total -= segment.size();
     Q_RETURN_IF_ERROR(TakeOut(segments_.begin(), &removed));
     if (end > log_start_offset_) Q_RETURN_IF_ERROR(IncrementLogStartOffset(end).status());
@@ -343,9 +349,9 @@ absl::Status Log::Flush() {
 }
 
 void Log::RecoveryPointCheckpointed(uint64_t count) {
-  if (!truncation_mark_ || count != truncations_) return;
+  if (!truncation_mark_.has_value() || count != truncations_) return;
   const absl::Status status = file_system_->Remove(PathOf(kTruncationMarkName));
-  if (status.ok() || absl::IsNotFound(status)) truncation_mark_ = false;
+  if (status.ok() || absl::IsNotFound(status)) truncation_mark_.reset();
 }
 
 absl::Status Log::Close(bool clean) {

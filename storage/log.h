@@ -37,6 +37,7 @@
 #include "base/bytes.h"
 #include "base/file_system.h"
 #include "base/ids.h"
+#include "storage/log_files.h"
 #include "storage/log_types.h"
 #include "storage/record_batch.h"
 
@@ -195,6 +196,8 @@ class Log {
 
   // Takes segments that retention lets go out of the log, oldest first, and returns their files to
   // remove. The active segment is rolled first if it, too, has to go. Raises the log start.
+  // A segment whose producers only the unflushed snapshot of the next one knows stays until a
+  // flush.
   absl::StatusOr<RemovalJob> DeleteOldSegments(const RetentionPolicy& policy, WallMillis now);
 
   // Begins a new segment at end_offset(), unless the active one is empty.
@@ -210,7 +213,8 @@ class Log {
   // Takes the outcome. OK: flushed_end_offset() rises to the job's target, unless the log was
   // truncated meanwhile. An error fails the log for good; never retried.
   void CompleteFlush(const FlushJob& job, const absl::Status& status);
-  // The owner wrote flushed_end_offset() to its checkpoint when truncation_count() was `count`.
+  // The owner wrote flushed_end_offset() and checkpointable_log_start() to its checkpoints when
+  // truncation_count() was `count`.
   // Removes the note that a truncation left for recovery (storage/FORMAT.md#truncation-mark), if it
   // is no longer needed.
   void RecoveryPointCheckpointed(uint64_t count);
@@ -265,7 +269,7 @@ class Log {
   absl::Status ScanSegments(Scan* scan);
   absl::Status ScanSegment(Segment* segment, Scan* scan);
   absl::Status CutAfterScan(Scan* scan);
-  absl::Status SettleLogStart(const LogOpenOptions& options, const Scan& scan);
+  absl::Status SettleLogStart(const Scan& scan);
   absl::Status RebuildEpochs(Offset until);
   absl::Status LoadProducers(Offset newest, Offset rebuild_from);
   absl::Status ReplayProducers(Offset from, Offset rebuild_from);
@@ -306,7 +310,7 @@ class Log {
   std::map<Offset, std::string> pending_snapshots_;  // taken at rolls, not yet written
   std::vector<std::string> directories_to_sync_;     // names in them changed
   bool metadata_pending_ = false;                    // partition.metadata is not durable yet
-  bool truncation_mark_ = false;                     // the file exists
+  std::optional<TruncationMark> truncation_mark_;    // what the file says; nullopt: no file
 };
 
 }  // namespace quorate

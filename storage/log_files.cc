@@ -26,18 +26,21 @@ std::optional<Uuid> ParsePartitionMetadata(std::string_view text) {
 }
 
 std::string TruncationMarkText(const TruncationMark& mark) {
-  return absl::StrFormat("0\n1\n%s %d\n", mark.full ? "full" : "end", mark.end.value());
+  return absl::StrFormat("0\n2\nend %d\nstart %d\n", mark.end.value(), mark.start.value());
 }
 
 std::optional<TruncationMark> ParseTruncationMark(std::string_view text) {
   const auto lines = CheckpointLines(text);
-  if (!lines.ok() || lines->size() != 1) return std::nullopt;
-  std::string_view line = lines->front();
+  if (!lines.ok() || lines->size() != 2) return std::nullopt;
+  std::string_view first = (*lines)[0];
+  std::string_view second = (*lines)[1];
   int64_t end = 0;
-  if (!TakeLastNumber(&line, &end) || end < 0 || (line != "full" && line != "end")) {
+  int64_t start = 0;
+  if (!TakeLastNumber(&first, &end) || first != "end" || end < 0 ||
+      !TakeLastNumber(&second, &start) || second != "start" || start < -1) {
     return std::nullopt;
   }
-  return TruncationMark{Offset(end), line == "full"};
+  return TruncationMark{Offset(end), Offset(start)};
 }
 
 }  // namespace quorate

@@ -29,8 +29,8 @@ std::optional<Uuid> ParsePartitionMetadata(std::string_view text);
 
 // What a truncation leaves for a recovery that starts from older checkpoints.
 struct TruncationMark {
-  Offset end{0};      // the log was cut here: an older recovery point above it is void
-  bool full = false;  // it was emptied, to start at `end`
+  Offset end{0};             // the log was cut here: an older recovery point above it is void
+  Offset start = kNoOffset;  // it was emptied, to start here: an older log start is void
 };
 std::string TruncationMarkText(const TruncationMark& mark);
 // nullopt if malformed.

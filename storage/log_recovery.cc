@@ -30,6 +30,8 @@ struct Log::Scan {
   Offset from = kNoOffset;
   Offset expected{0};  // offset of the next batch
   LeaderEpoch last_epoch = kNoLeaderEpoch;
+  // Of the epoch that begins at `from`, says the checkpoint.
+  std::optional<LeaderEpoch> epoch_at_from;
   // The first bad batch.
   Segment* bad_segment = nullptr;
   int64_t bad_position = 0;
@@ -57,11 +59,15 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   }
   if (scan.mark.has_value()) {
     scan.recovery_point = std::min(scan.recovery_point, scan.mark->end);
-    if (scan.mark->full && (scan.bases.empty() || scan.bases.front() < scan.mark->end)) {
+    truncation_mark_ = scan.mark;
+    const Offset start = scan.mark->start;
+    if (start != kNoOffset && (scan.bases.empty() || scan.bases.front() < start)) {
       // The process died on the way: finish.
       Q_RETURN_IF_ERROR(LoadSegments(&scan));
-      return TruncateFullyAndStartAt(scan.mark->end);
+      return TruncateFullyAndStartAt(start);
     }
+    // The checkpointed start may be one of before; the first segment's name tells.
+    if (start != kNoOffset) log_start_offset_ = scan.bases.front();
   }
   if (scan.bases.empty()) {
     if (scan.recovery_point > end_offset_) {
@@ -73,9 +79,12 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   Q_RETURN_IF_ERROR(LoadSegments(&scan));
   Q_RETURN_IF_ERROR(LoadEpochs(&scan));
   Q_RETURN_IF_ERROR(scan.clean ? OpenCleanTail(&scan) : ScanSegments(&scan));
-  Q_RETURN_IF_ERROR(SettleLogStart(options, scan));
+  Q_RETURN_IF_ERROR(SettleLogStart(scan));
   if (scan.bad_segment != nullptr) Q_RETURN_IF_ERROR(CutAfterScan(&scan));
   end_offset_ = active().end();
+  if (end_offset_ == scan.from && scan.epoch_at_from.has_value()) {
+    epochs_->Assign(*scan.epoch_at_from, end_offset_);
+  }
   // Epochs may begin at the end (a leader without records), not behind it.
   epochs_->TruncateFromEnd(end_offset_ + 1);
   epochs_->TruncateFromStart(log_start_offset_);
@@ -85,13 +94,9 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   producers_->Expire(options.now - config_.producer_id_expiration_ms);
   recovery_.segments = static_cast<int64_t>(segments_.size());
   if (scan.clean) {
-    if (scan.mark.has_value()) {
-      truncation_mark_ = true;
-      RecoveryPointCheckpointed(truncations_);
-    }
+    RecoveryPointCheckpointed(truncations_);
     return absl::OkStatus();
   }
-  truncation_mark_ = scan.mark.has_value();
   directories_to_sync_.push_back(directory_);
   Q_RETURN_IF_ERROR(Flush());
   if (recovery_.bytes_cut > 0) {
@@ -188,22 +193,32 @@ absl::Status Log::RebuildEpochs(Offset until) {
 
 absl::Status Log::LoadEpochs(Scan* scan) {
   const Offset until = scan->clean ? Offset(INT64_MAX) : scan->from;
-  if (!scan->clean && scan->from == segments_.begin()->first) {
-    epochs_written_ = UINT64_MAX;
-    return absl::OkStatus();  // every batch is read back: the file has nothing to add
-  }
+  const Offset first = segments_.begin()->first;
   const std::string path = PathOf(kEpochCheckpointName);
+  absl::StatusOr<LeaderEpochCache> cache = LeaderEpochCache();
   if (file_system_->Exists(path)) {
     Q_ASSIGN_OR_RETURN(std::string text, file_system_->ReadFile(path));
-    absl::StatusOr<LeaderEpochCache> cache = LeaderEpochCache::Parse(text);
-    if (cache.ok()) {
-      *epochs_ = *std::move(cache);
-      epochs_->TruncateFromEnd(until);
-      return absl::OkStatus();
+    cache = LeaderEpochCache::Parse(text);
+    if (!cache.ok()) {
+      LOG(WARNING) << path << ": " << cache.status() << "; rebuilt from the batches";
+      cache = LeaderEpochCache();
     }
-    LOG(WARNING) << path << ": " << cache.status() << "; rebuilt from the batches";
   }
+  // What is read back tells its epochs itself; only a log without records needs the last one here.
+  for (const EpochStart& entry : cache->entries()) {
+    const bool stale = scan->mark.has_value() && scan->mark->start != kNoOffset;
+    if (entry.start_offset <= until && !stale) scan->epoch_at_from = entry.epoch;
+  }
+  cache->TruncateFromEnd(until);
   epochs_written_ = UINT64_MAX;
+  if (until <= first) return absl::OkStatus();  // every batch is read back
+  // The file may be newer than the log start's checkpoint, and not reach down to it.
+  if (!cache->empty() &&
+      cache->entries().front().start_offset <= std::max(log_start_offset_, first)) {
+    *epochs_ = *std::move(cache);
+    if (scan->clean) epochs_written_ = epochs_->version();
+    return absl::OkStatus();
+  }
   return RebuildEpochs(until);
 }
 
@@ -308,9 +323,9 @@ absl::Status Log::CutAfterScan(Scan* scan) {
   return absl::OkStatus();
 }
 
-absl::Status Log::SettleLogStart(const LogOpenOptions& options, const Scan& scan) {
+absl::Status Log::SettleLogStart(const Scan& scan) {
   const Offset end = scan.clean ? active().end() : scan.expected;
-  log_start_offset_ = std::max(options.log_start_offset, segments_.begin()->first);
+  log_start_offset_ = std::max(log_start_offset_, segments_.begin()->first);
   if (log_start_offset_ <= end) return absl::OkStatus();
   if (scan.mark.has_value()) {  // the checkpoint is older than the truncation
     log_start_offset_ = segments_.begin()->first;

@@ -13,9 +13,11 @@
 namespace quorate {
 
 absl::Status Log::WriteTruncationMark(Offset end, bool full) {
-  truncation_mark_ = true;
-  return file_system_->WriteFileAtomically(PathOf(kTruncationMarkName),
-                                           TruncationMarkText({end, full}));
+  TruncationMark mark{end, end};
+  // An earlier emptying stays noted: checkpoints may be older still.
+  if (!full) mark.start = truncation_mark_.value_or(TruncationMark()).start;
+  truncation_mark_ = mark;
+  return file_system_->WriteFileAtomically(PathOf(kTruncationMarkName), TruncationMarkText(mark));
 }
 
 absl::Status Log::DropFrom(Offset base) {
@@ -87,6 +89,11 @@ absl::Status Log::TruncateFullyAndStartAt(Offset offset) {
     if (offset == Offset(0) && !file_system_->IsDirectory(directory_)) return absl::OkStatus();
     Q_RETURN_IF_ERROR(EnsureActive());  // its name is where the log starts
     // Not by a FlushJob: one may be under way, and they share the names of temporary files.
+    if (metadata_pending_ && file_system_->Exists(PathOf(kPartitionMetadataName))) {
+      Q_ASSIGN_OR_RETURN(std::shared_ptr<File> metadata,
+                         file_system_->Open(PathOf(kPartitionMetadataName), OpenMode::kWrite));
+      Q_RETURN_IF_ERROR(metadata->Sync());
+    }
     Q_ASSIGN_OR_RETURN(std::shared_ptr<File> file, active().OpenFile());
     Q_RETURN_IF_ERROR(file->Sync());
     Q_RETURN_IF_ERROR(file_system_->SyncDirectory(ParentOf(directory_)));

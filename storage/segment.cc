@@ -215,6 +215,10 @@ absl::StatusOr<bool> Segment::ScanTail(int32_t index_interval_bytes) {
       return BadAt(reader.position(), reader.bad());
     }
     const BatchFacts facts = BatchFacts::Of(reader.batch(), reader.position());
+    if (facts.base_offset < end_ || facts.last_offset < facts.base_offset ||
+        facts.last_offset - base_ > INT32_MAX) {
+      return BadAt(reader.position(), "offset does not fit");
+    }
     if (facts.position == start && indexed != kNoOffset) {
       if (facts.last_offset != indexed) return false;
       bytes_since_index_ = facts.size;
