@@ -53,7 +53,8 @@ class IsrUpdater {
 
   // Sends `proposal`; `done` runs exactly once, later, never within the call, within a bounded time
   // (a lost call is a kDeadlineExceeded), unless the updater is destroyed first. The callee retries
-  // nothing. At most one proposal of a partition is under way.
+  // nothing. A partition has one proposal under way, or another after a newer image made the first
+  // one moot.
   virtual void Submit(IsrProposal proposal, Done done) = 0;
 };
 

@@ -10,8 +10,9 @@
 //
 // Thread-compatible: owned by one data loop; every call and callback happens there. Blocking work
 // (opening logs, flushes, removals, checkpoints) runs on the BlockingPool.
-// Callbacks may run within the call that gave them or later, each exactly once; they may call
-// ReplicaManager again. Destruction drops those still waiting.
+// Callbacks may run within the call that gave them or later, each exactly once; they may make
+// requests again, but not call ApplyImage, Stop or the destructor. Destruction drops those still
+// waiting.
 //
 // On disk, per log directory: see broker/replica/FORMAT.md.
 #pragma once

@@ -1,0 +1,205 @@
+// The part of LogManager that writes checkpoint files and the clean-shutdown marks.
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "broker/replica/log_manager.h"
+
+namespace quorate {
+namespace {
+
+constexpr char kCleanMarkName[] = ".kafka_cleanshutdown";
+
+absl::Status WriteFiles(FileSystem* fs, const std::string& path,
+                        const OffsetCheckpointFile::Offsets& recovery_points,
+                        const OffsetCheckpointFile::Offsets& high_watermarks,
+                        const OffsetCheckpointFile::Offsets& log_starts) {
+  const std::string base = path + "/";
+  Q_RETURN_IF_ERROR(
+      OffsetCheckpointFile(fs, base + kRecoveryPointCheckpointName).Write(recovery_points));
+  Q_RETURN_IF_ERROR(
+      OffsetCheckpointFile(fs, base + kHighWatermarkCheckpointName).Write(high_watermarks));
+  return OffsetCheckpointFile(fs, base + kLogStartCheckpointName).Write(log_starts);
+}
+
+}  // namespace
+
+void LogManager::MarkDirty(const std::shared_ptr<Source>& source) {
+  if (source->checkpoint_dirty) return;
+  source->checkpoint_dirty = true;
+  dirty_.push_back(source);
+  ArmTimer();
+}
+
+void LogManager::ArmTimer() {
+  if (timer_ != TimerId::kNone || closed_) return;
+  timer_ = env_.loop->RunAfter(checkpoint_interval_, [this] {
+    timer_ = TimerId::kNone;
+    WriteCheckpoints();
+  });
+}
+
+void LogManager::WriteCheckpoints() {
+  std::vector<std::weak_ptr<Source>> dirty = std::move(dirty_);
+  dirty_.clear();
+  for (const std::weak_ptr<Source>& weak : dirty) {
+    const std::shared_ptr<Source> source = weak.lock();
+    if (source == nullptr) continue;
+    source->checkpoint_dirty = false;
+    const auto place = places_.find(source->log_name().DirectoryName());
+    const std::optional<LogPositions> positions = source->CheckpointPositions();
+    if (place == places_.end() || !positions.has_value()) continue;
+    Directory* const directory = place->second;
+    const OffsetCheckpointFile::Key key = source->log_name().Key();
+    directory->recovery_points[key] = positions->recovery_point;
+    directory->high_watermarks[key] = positions->high_watermark;
+    if (positions->log_start > Offset(0)) {
+      directory->log_starts[key] = positions->log_start;
+    } else {
+      directory->log_starts.erase(key);
+    }
+    directory->dirty = true;
+  }
+  for (const auto& directory : directories_) {
+    if (directory->dirty) WriteDirectory(directory.get(), [](absl::Status) {});
+  }
+}
+
+void LogManager::WriteDirectory(Directory* directory, absl::AnyInvocable<void(absl::Status)> done) {
+  directory->dirty = true;
+  directory->after_next.push_back(std::move(done));
+  if (!directory->writing) StartWrite(directory);
+}
+
+void LogManager::StartWrite(Directory* directory) {
+  directory->dirty = false;
+  directory->writing = true;
+  ++writes_under_way_;
+  // Until the write has ended either the old or the new value may be what recovery reads.
+  auto next = directory->recovery_points;
+  for (const auto& [key, offset] : directory->recovery_points) {
+    Offset& durable = directory->durable_recovery_points[key];
+    durable = std::max(durable, offset);
+  }
+  env_.pool->RunThen(
+      env_.loop,
+      [fs = env_.file_system, path = directory->path, skip = directory->failed,
+       recovery_points = directory->recovery_points, high_watermarks = directory->high_watermarks,
+       log_starts = directory->log_starts]() {
+        if (skip) return absl::UnavailableError("the log directory failed");
+        return WriteFiles(fs, path, recovery_points, high_watermarks, log_starts);
+      },
+      [alive = alive_, this, directory, next = std::move(next),
+       waiters = std::exchange(directory->after_next, {})](absl::Status status) mutable {
+        if (!*alive) return;
+        --writes_under_way_;
+        directory->writing = false;
+        if (status.ok()) {
+          directory->durable_recovery_points = std::move(next);
+        } else {
+          LOG(WARNING) << directory->path << ": checkpoints not written: " << status;
+        }
+        for (auto& waiter : waiters) {
+          waiter(status);
+          if (!*alive) return;
+        }
+        if (!directory->after_next.empty() && !directory->writing) StartWrite(directory);
+        CheckIdle();
+      });
+}
+
+Offset LogManager::DurableRecoveryPoint(const LogName& name) const {
+  const auto place = places_.find(name.DirectoryName());
+  if (place == places_.end()) return Offset(0);
+  const auto it = place->second->durable_recovery_points.find(name.Key());
+  return it == place->second->durable_recovery_points.end() ? Offset(0) : it->second;
+}
+
+void LogManager::LowerCheckpoints(const LogName& name, Offset bound,
+                                  absl::AnyInvocable<void(absl::Status)> done) {
+  const auto place = places_.find(name.DirectoryName());
+  QCHECK(place != places_.end());
+  Directory* const directory = place->second;
+  for (auto* offsets :
+       {&directory->recovery_points, &directory->high_watermarks, &directory->log_starts}) {
+    const auto it = offsets->find(name.Key());
+    if (it != offsets->end()) it->second = std::min(it->second, bound);
+  }
+  WriteDirectory(directory, std::move(done));
+}
+
+void LogManager::CloseAll(std::vector<ToClose> logs, bool clean, BrokerEpoch epoch, Task done) {
+  closed_ = true;
+  if (timer_ != TimerId::kNone) env_.loop->Cancel(timer_);
+  timer_ = TimerId::kNone;
+  when_idle_ = [this, logs = std::move(logs), clean, epoch, done = std::move(done)]() mutable {
+    CloseAllNow(std::move(logs), clean, epoch, std::move(done));
+  };
+  CheckIdle();
+}
+
+void LogManager::CheckIdle() {
+  if (!when_idle_ || !idle()) return;
+  Task task = std::exchange(when_idle_, nullptr);
+  task();
+}
+
+void LogManager::CloseAllNow(std::vector<ToClose> logs, bool clean, BrokerEpoch epoch, Task done) {
+  struct Work {
+    std::string path;
+    bool failed = false;
+    std::vector<ToClose> logs;
+    OffsetCheckpointFile::Offsets recovery_points, high_watermarks, log_starts;
+  };
+  auto all = std::make_shared<std::vector<Work>>();
+  std::map<std::string, size_t> index;
+  for (const auto& directory : directories_) {
+    index[directory->path] = all->size();
+    all->push_back(Work{directory->path,
+                        directory->failed,
+                        {},
+                        directory->recovery_points,
+                        directory->high_watermarks,
+                        directory->log_starts});
+  }
+  for (ToClose& log : logs) {
+    const auto place = places_.find(log.name.DirectoryName());
+    if (place != places_.end()) (*all)[index[place->second->path]].logs.push_back(std::move(log));
+  }
+  const auto close_one = [clean, epoch, fs = env_.file_system](Work* work) {
+    absl::Status status = work->failed ? absl::UnavailableError("failed") : absl::OkStatus();
+    for (ToClose& item : work->logs) {
+      status.Update(item.log->Close(clean));
+      if (!clean) continue;
+      const auto key = item.name.Key();
+      work->recovery_points[key] = item.log->flushed_end_offset();
+      work->high_watermarks[key] = item.high_watermark;
+      const Offset start = item.log->checkpointable_log_start();
+      if (start > Offset(0)) work->log_starts[key] = start;
+    }
+    work->logs.clear();
+    if (!clean || !status.ok()) return status;
+    Q_RETURN_IF_ERROR(
+        WriteFiles(fs, work->path, work->recovery_points, work->high_watermarks, work->log_starts));
+    return fs->WriteFileAtomically(
+        work->path + "/" + kCleanMarkName,
+        absl::StrFormat("{\"version\":0,\"brokerEpoch\":%d}", epoch.value()));
+  };
+  env_.pool->RunThen(
+      env_.loop,
+      [all, close_one] {
+        for (Work& work : *all) {
+          const absl::Status status = close_one(&work);
+          if (!status.ok()) LOG(WARNING) << work.path << ": no clean end: " << status;
+        }
+        return true;
+      },
+      [done = std::move(done)](bool) mutable { done(); });
+}
+
+}  // namespace quorate

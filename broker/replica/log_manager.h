@@ -1,0 +1,182 @@
+// broker/replica/log_manager.h
+//
+// LogManager keeps the log directories of a broker: which partition lies where, opening and
+// removing logs, the checkpoint files, the clean-shutdown mark. Files: broker/replica/FORMAT.md.
+//
+// Whatever concerns one partition directory happens one after the other, so that a topic made again
+// under an old name never meets the old one's files or checkpoints.
+//
+// Thread-compatible: owned by the data loop. Files are touched on the BlockingPool, except in
+// Start.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/blocking_pool.h"
+#include "base/event_loop.h"
+#include "base/file_system.h"
+#include "base/random.h"
+#include "controller/image/metadata_image.h"
+#include "storage/log.h"
+#include "storage/offset_checkpoint_file.h"
+
+namespace quorate {
+
+// What the checkpoint files hold of one partition.
+struct LogPositions {
+  // Recovery may begin here: flushed, and never above the high watermark, so that a truncation by
+  // divergence (which ends at or above it) seldom has to lower a checkpoint first.
+  Offset recovery_point{0};
+  Offset high_watermark{0};
+  Offset log_start{0};
+};
+
+// A partition's names and place.
+struct LogName {
+  std::string topic;
+  PartitionIndex partition;
+  Uuid topic_id;
+  // "<topic>-<n>", the directory's name.
+  std::string DirectoryName() const;
+  OffsetCheckpointFile::Key Key() const { return {topic, partition}; }
+};
+
+class LogManager {
+ public:
+  // A partition whose positions go into the checkpoints.
+  class Source {
+   public:
+    virtual ~Source() = default;
+    virtual const LogName& log_name() const = 0;
+    // nullopt: not open.
+    virtual std::optional<LogPositions> CheckpointPositions() const = 0;
+    // Set by MarkDirty, cleared by LogManager.
+    bool checkpoint_dirty = false;
+  };
+
+  struct Env {
+    EventLoop* loop = nullptr;
+    BlockingPool* pool = nullptr;
+    FileSystem* file_system = nullptr;
+    Random* random = nullptr;
+    // Called once for each directory that failed, as a task of its own.
+    std::function<void(const std::string& directory, const absl::Status& why)> on_failed;
+  };
+
+  LogManager(Env env, std::vector<std::string> directories, Micros checkpoint_interval);
+  ~LogManager();
+
+  // See ReplicaManager::Start.
+  absl::StatusOr<BrokerEpoch> Start();
+
+  struct Opened {
+    std::unique_ptr<Log> log;
+    std::string directory;  // the log directory, parent of the log's own
+    Offset high_watermark{0};
+  };
+  using OpenDone = absl::AnyInvocable<void(absl::StatusOr<Opened>)>;
+  // Opens the partition's log, where it is or in the directory with the fewest. One that belongs
+  // to another topic id is set aside (renamed to *.stray) and a new one begun (scenario F5).
+  // ERRORS to `done`: kUnavailable (the directory failed), else as Log::Open.
+  void Open(const LogName& name, const LogConfig& config, OpenDone done);
+
+  // The partition left this broker: closes the log (may be null), forgets its checkpoints, removes
+  // its files.
+  void Remove(const LogName& name, std::unique_ptr<Log> log);
+
+  // The source's positions moved; they are written within the checkpoint interval.
+  void MarkDirty(const std::shared_ptr<Source>& source);
+
+  // What recovery would be told after a crash now, at most (a write may be under way).
+  Offset DurableRecoveryPoint(const LogName& name) const;
+  // Lowers recovery point, high watermark and log start of one partition to `bound` in the files;
+  // `done` runs when that is durable. To be called before the log is cut below
+  // DurableRecoveryPoint.
+  void LowerCheckpoints(const LogName& name, Offset bound,
+                        absl::AnyInvocable<void(absl::Status)> done);
+
+  // The directory is not used any more: Open fails there, checkpoints are not written.
+  void FailDirectory(const std::string& directory, const absl::Status& why);
+  bool IsFailed(const std::string& directory) const;
+
+  struct ToClose {
+    LogName name;
+    std::unique_ptr<Log> log;
+    Offset high_watermark{0};
+  };
+  // Closes everything, writes the checkpoints and, where `clean` and without any error, the
+  // clean-shutdown marks with `epoch`.
+  void CloseAll(std::vector<ToClose> logs, bool clean, BrokerEpoch epoch, Task done);
+
+  // Writes the dirty positions now.
+  void WriteCheckpoints();
+  // No removal, opening or checkpoint write is under way.
+  bool idle() const { return queues_.empty() && writes_under_way_ == 0; }
+
+  int64_t stray_count() const { return strays_; }
+  // The log directory of a partition; empty if unknown.
+  std::string DirectoryOf(const LogName& name) const;
+
+ private:
+  // One of log.dirs.
+  struct Directory {
+    std::string path;
+    bool failed = false;
+    bool clean = false;      // the last stop was orderly
+    int64_t partitions = 0;  // assigned here or found here
+    OffsetCheckpointFile::Offsets recovery_points;
+    OffsetCheckpointFile::Offsets high_watermarks;
+    OffsetCheckpointFile::Offsets log_starts;
+    // As on disk, or higher where a write is under way.
+    OffsetCheckpointFile::Offsets durable_recovery_points;
+    bool dirty = false;
+    bool writing = false;
+    std::vector<absl::AnyInvocable<void(absl::Status)>> after_next;  // wait for the next write
+  };
+
+  absl::Status LoadDirectory(Directory* directory, std::vector<BrokerEpoch>* epochs);
+  void LoadNames(Directory* directory, const std::vector<std::string>& names);
+  void ClaimCleanMark(Directory* directory, std::vector<BrokerEpoch>* epochs);
+  Directory* PlaceFor(const std::string& name);
+  void StartOpen(const LogName& name, const LogConfig& config, OpenDone done);
+  void OnOpened(const LogName& name, const LogConfig& config, Directory* directory, bool was_stray,
+                absl::StatusOr<std::unique_ptr<Log>> log, OpenDone done);
+  void ForgetPositions(const LogName& name, Directory* directory);
+  void StartRemove(const LogName& name, std::unique_ptr<Log> log);
+  // Starts a write of the directory's files; `done` runs when what they hold now is durable.
+  void WriteDirectory(Directory* directory, absl::AnyInvocable<void(absl::Status)> done);
+  void StartWrite(Directory* directory);
+  void ArmTimer();
+  void CloseAllNow(std::vector<ToClose> logs, bool clean, BrokerEpoch epoch, Task done);
+  // Runs when_idle_ if idle.
+  void CheckIdle();
+  // Runs `start` when nothing else of `name` is under way; it ends with FinishSerial.
+  void RunSerial(const std::string& name, Task start);
+  void FinishSerial(const std::string& name);
+
+  const Env env_;
+  const Micros checkpoint_interval_;
+  std::vector<std::unique_ptr<Directory>> directories_;
+  std::map<std::string, Directory*> places_;        // by directory name
+  std::set<std::string> unopened_;                  // found at start, not opened yet
+  std::map<std::string, std::deque<Task>> queues_;  // front: under way
+  std::vector<std::weak_ptr<Source>> dirty_;
+  int64_t writes_under_way_ = 0;
+  int64_t strays_ = 0;
+  TimerId timer_ = TimerId::kNone;
+  bool closed_ = false;
+  Task when_idle_;               // the closing, which waits for what is under way
+  std::shared_ptr<bool> alive_;  // false once destroyed, for tasks still queued
+};
+
+}  // namespace quorate
