@@ -169,6 +169,21 @@ TEST(RaftNode, AnObserverFollowsLeaderChangesAndNeverCounts) {
   EXPECT_EQ(cluster.raft(4).core().role(), raft::Role::kObserver);
 }
 
+TEST(RaftNode, AnObserverFindsTheNextLeaderSoon) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    TestCluster cluster(3, 1, seed);
+    cluster.StartAll();
+    const int leader = cluster.WaitForLeader();
+    ASSERT_TRUE(cluster.WaitForAll());
+    cluster.Kill(leader);
+    cluster.WaitForLeader();
+    const MonoTime elected = cluster.world.Now();
+    ASSERT_TRUE(cluster.WaitForAll());
+    EXPECT_LE((cluster.world.Now() - elected).count(), Micros(Millis(150)).count())
+        << "seed " << seed;
+  }
+}
+
 TEST(RaftNode, ProposalsAreRefusedByOthersAndWhenTooLarge) {  // C28
   TestCluster cluster(3, 0);
   cluster.config.max_batch_bytes = 2000;

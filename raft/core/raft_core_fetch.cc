@@ -168,13 +168,15 @@ void RaftCore::HandleNotLeader(const FetchResponse& response) {
 }
 
 void RaftCore::HandleFetchFailed() {
-  failures_ = std::min(failures_ + 1, 20);
-  const int doublings = std::min(failures_ - 1, 10);
+  failures_ = std::min(failures_ + 1, 1000);
+  // A voter backs off at each failure; an observer asks all voters in turn before it does.
+  const int voters = static_cast<int>(config_.voters.size());
+  const int doublings = is_voter_ ? failures_ - 1 : failures_ / (2 * voters);
   Micros delay = Between(config_.unreachable_delay_min, config_.unreachable_delay_max);
-  delay = std::min(delay * (1 << doublings), config_.election_timeout);
+  delay = std::min(delay * (1 << std::min(doublings, 10)), config_.election_timeout);
   if (!is_voter_) {
     hard_.leader = kNoNode;
-    const bool all_asked = failures_ % static_cast<int>(config_.voters.size() + 1) == 0;
+    const bool all_asked = failures_ % voters == 0;
     return ObserveFrom(NextVoterToAsk(fetcher_.source),
                        now_ + (all_asked ? delay : config_.unreachable_delay_min));
   }
