@@ -99,6 +99,13 @@ TEST_F(BrokerLifecycleTest, ARestartedProcessRegistersAtOnceWhenTheOldSessionBro
   EXPECT_EQ(h.LastCause().trigger, "RegisterBroker");  // the grace of the old one means nothing
 }
 
+TEST_F(BrokerLifecycleTest, AProcessThatBeatsAfterItsSessionBrokeIsLive) {
+  h.StartBroker(1, 1);
+  h.BreakSession(1);
+  h.Beat(1);
+  EXPECT_EQ(RegisterError(h.Registration(1, 2)), Code(KafkaError::kDuplicateBrokerRegistration));
+}
+
 // F1: the registration's answer was lost.
 TEST_F(BrokerLifecycleTest, ARepeatedRegistrationGetsTheSameEpoch) {
   const auto first = h.Do<pb::RegisterBrokerResponse>("RegisterBroker", h.Registration(1, 1));

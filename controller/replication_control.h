@@ -8,7 +8,6 @@
 
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/ids.h"
 #include "controller/change_set.h"
 #include "controller/controller_config.h"
