@@ -148,7 +148,9 @@ class Log {
 
   // --- Leader epochs ---
 
-  // The epoch of the last record (or of the last AssignEpoch); nullopt if none is known.
+  // The epoch of the last record, or a later one given by AssignEpoch; nullopt if none is known.
+  // A vote must rest on what the log holds: there use EpochAt(end_offset() - 1), and for a log
+  // without records the epoch of the snapshot it starts at.
   std::optional<LeaderEpoch> latest_epoch() const;
   // Notes that `epoch` begins at `start` (default: the end). A new leader calls it at its election,
   // records or not; after TruncateFullyAndStartAt the log's owner gives the epoch it knows. Older

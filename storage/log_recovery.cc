@@ -30,8 +30,6 @@ struct Log::Scan {
   Offset from = kNoOffset;
   Offset expected{0};  // offset of the next batch
   LeaderEpoch last_epoch = kNoLeaderEpoch;
-  // Of the epoch that begins at `from`, says the checkpoint.
-  std::optional<LeaderEpoch> epoch_at_from;
   // The first bad batch.
   Segment* bad_segment = nullptr;
   int64_t bad_position = 0;
@@ -82,9 +80,6 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   Q_RETURN_IF_ERROR(SettleLogStart(scan));
   if (scan.bad_segment != nullptr) Q_RETURN_IF_ERROR(CutAfterScan(&scan));
   end_offset_ = active().end();
-  if (end_offset_ == scan.from && scan.epoch_at_from.has_value()) {
-    epochs_->Assign(*scan.epoch_at_from, end_offset_);
-  }
   // Epochs may begin at the end (a leader without records), not behind it.
   epochs_->TruncateFromEnd(end_offset_ + 1);
   epochs_->TruncateFromStart(log_start_offset_);
@@ -204,11 +199,8 @@ absl::Status Log::LoadEpochs(Scan* scan) {
       cache = LeaderEpochCache();
     }
   }
-  // What is read back tells its epochs itself; only a log without records needs the last one here.
-  for (const EpochStart& entry : cache->entries()) {
-    const bool stale = scan->mark.has_value() && scan->mark->start != kNoOffset;
-    if (entry.start_offset <= until && !stale) scan->epoch_at_from = entry.epoch;
-  }
+  // Epochs that begin where reading back begins are told by the batches alone: the file may still
+  // hold one whose records were cut off, and a log must not claim an epoch it has no record of.
   cache->TruncateFromEnd(until);
   epochs_written_ = UINT64_MAX;
   if (until <= first) return absl::OkStatus();  // every batch is read back

@@ -237,6 +237,18 @@ TEST_F(LogRecoveryTest, AnElectionWithoutRecordsIsRemembered) {  // scenario A6
   EXPECT_EQ(log_->latest_epoch(), LeaderEpoch(5));
 }
 
+TEST_F(LogRecoveryTest, AnEpochWhoseRecordsWereCutDoesNotComeBack) {
+  Append(3, 7);
+  ASSERT_TRUE(log_->Roll(0).ok());
+  Append(2, 8);
+  ASSERT_TRUE(log_->Flush().ok());  // the checkpoint file says that 8 begins at 3
+  ASSERT_TRUE(log_->TruncateTo(Offset(3)).ok());
+  files_.Kill();
+  ASSERT_TRUE(Open(false, 5).ok());
+  EXPECT_EQ(log_->end_offset(), Offset(3));
+  EXPECT_EQ(log_->latest_epoch(), LeaderEpoch(7));
+}
+
 TEST_F(LogRecoveryTest, ProducerStateComesFromSnapshotAndTail) {  // scenarios G13, G14
   options_.config.segment_bytes = 250;
   log_->UpdateConfig(options_.config);
