@@ -1,0 +1,163 @@
+// Each checker finds what it is there for, and is silent about a good history.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/sim/checkers/leadership_checker.h"
+#include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/read_checker.h"
+#include "tests/sim/checkers/records_checker.h"
+#include "tests/sim/checkers/replica_checker.h"
+#include "tests/sim/checkers/watermark_checker.h"
+
+namespace quorate::sim {
+namespace {
+
+const PartitionName kPartition{"t", 0};
+
+class CheckersTest : public testing::Test {
+ protected:
+  // The checker that spoke, or "" if none did.
+  std::string Found() const { return verdict_.ok() ? "" : verdict_.violations()[0].checker; }
+  // Sends and acknowledges numbers 0..count-1 of producer 1 at the same offsets.
+  void Acknowledge(int count) {
+    for (int i = 0; i < count; ++i) {
+      records_.OnSend(kPartition, {1, i});
+      records_.OnAck(kPartition, {1, i}, i);
+    }
+  }
+
+  Verdict verdict_;
+  RecordsChecker records_{verdict_};
+  ReadChecker reads_{verdict_};
+  LeadershipChecker leaders_{verdict_};
+  WatermarkChecker watermarks_{verdict_};
+  MetadataChecker metadata_{verdict_};
+};
+
+TEST_F(CheckersTest, AGoodHistoryPasses) {
+  Acknowledge(3);
+  records_.OnSend(kPartition, {1, 3});  // never acknowledged, there or not
+  for (int i = 0; i < 4; ++i) records_.OnFinalRead(kPartition, i, {1, i});
+  records_.Finish();
+  EXPECT_EQ(Found(), "");
+}
+
+TEST_F(CheckersTest, ALostRecord) {
+  Acknowledge(2);
+  records_.OnFinalRead(kPartition, 0, {1, 0});
+  records_.Finish();
+  EXPECT_EQ(Found(), "lost");
+}
+
+TEST_F(CheckersTest, ADuplicate) {
+  Acknowledge(1);
+  records_.OnFinalRead(kPartition, 0, {1, 0});
+  records_.OnFinalRead(kPartition, 1, {1, 0});
+  EXPECT_EQ(Found(), "duplicate");
+}
+
+TEST_F(CheckersTest, AnExchange) {
+  for (int i = 0; i < 2; ++i) records_.OnSend(kPartition, {1, i});
+  records_.OnFinalRead(kPartition, 0, {1, 1});
+  records_.OnFinalRead(kPartition, 1, {1, 0});
+  EXPECT_EQ(Found(), "order");
+}
+
+TEST_F(CheckersTest, APhantom) {
+  records_.OnFinalRead(kPartition, 0, {1, 0});
+  EXPECT_EQ(Found(), "phantom");
+}
+
+TEST_F(CheckersTest, ARecordElsewhereThanAcknowledged) {
+  Acknowledge(1);
+  records_.OnFinalRead(kPartition, 5, {1, 0});
+  records_.Finish();
+  EXPECT_EQ(Found(), "inconsistent-offsets");
+}
+
+TEST_F(CheckersTest, OneOffsetAcknowledgedTwice) {
+  records_.OnAck(kPartition, {1, 0}, 7);
+  records_.OnAck(kPartition, {2, 0}, 7);
+  EXPECT_EQ(Found(), "inconsistent-offsets");
+}
+
+TEST_F(CheckersTest, AnOffsetThatChanges) {
+  reads_.OnRead("a", false, kPartition, 0, {1, 0});
+  reads_.OnRead("b", false, kPartition, 0, {1, 0});
+  EXPECT_EQ(Found(), "");
+  reads_.OnRead("b", false, kPartition, 0, {2, 0});
+  EXPECT_EQ(Found(), "consistent-read");
+}
+
+TEST_F(CheckersTest, AnOffsetThatVanishes) {
+  reads_.OnRead("a", false, kPartition, 0, {1, 0});
+  reads_.Finish();
+  EXPECT_EQ(Found(), "consistent-read");
+}
+
+TEST_F(CheckersTest, TwoRaftLeadersInATerm) {
+  leaders_.OnRaftLeader(1, 5, 1);
+  leaders_.OnRaftLeader(2, 5, 1);
+  leaders_.OnRaftLeader(2, 6, 2);
+  EXPECT_EQ(Found(), "");
+  leaders_.OnRaftLeader(3, 5, 3);
+  EXPECT_EQ(Found(), "raft-leader");
+}
+
+TEST_F(CheckersTest, TwoLeadersInALeaderEpoch) {
+  leaders_.OnPartitionLeader(kPartition, 1, 1);
+  leaders_.OnPartitionLeader(kPartition, 2, 2);
+  EXPECT_EQ(Found(), "");
+  leaders_.OnPartitionLeader(kPartition, 2, 1);
+  EXPECT_EQ(Found(), "partition-leader");
+}
+
+TEST_F(CheckersTest, AHighWatermarkThatMovesBack) {
+  watermarks_.OnPositions(1, 1, kPartition, {true, 3, 0, 10, 10, 12});
+  watermarks_.OnPositions(1, 2, kPartition, {true, 4, 0, 8, 10, 12});
+  EXPECT_EQ(Found(), "");
+  watermarks_.OnPositions(1, 2, kPartition, {true, 4, 0, 7, 10, 12});
+  EXPECT_EQ(Found(), "high-watermark");
+}
+
+TEST_F(CheckersTest, PositionsThatDoNotFit) {
+  watermarks_.OnPositions(1, 1, kPartition, {false, 3, 0, 13, 12, 12});
+  EXPECT_EQ(Found(), "positions");
+}
+
+TEST_F(CheckersTest, ACommitIndexThatMovesBack) {
+  metadata_.OnCommitIndex(1, 1, 10, 12);
+  metadata_.OnCommitIndex(1, 2, 5, 12);
+  EXPECT_EQ(Found(), "");
+  metadata_.OnCommitIndex(1, 2, 4, 12);
+  EXPECT_EQ(Found(), "commit-index");
+}
+
+TEST_F(CheckersTest, MetadataThatDiverges) {
+  metadata_.OnImage(1, 10, "x");
+  metadata_.OnImage(2, 10, "x");
+  EXPECT_EQ(Found(), "");
+  metadata_.OnImage(3, 10, "y");
+  EXPECT_EQ(Found(), "metadata-divergence");
+}
+
+TEST_F(CheckersTest, ReplicasThatDiffer) {
+  CheckReplicas(kPartition, {{1, "abc"}, {2, "abc"}}, verdict_);
+  EXPECT_EQ(Found(), "");
+  CheckReplicas(kPartition, {{1, "abc"}, {2, "abd"}}, verdict_);
+  EXPECT_EQ(Found(), "replicas");
+}
+
+TEST(RecordName, IsReadBackFromAValueAndOnlyFromAWholeOne) {
+  const std::string value = MakeValue(kPartition, {3, 14}, 10);
+  EXPECT_EQ(ParseValue(kPartition, value), (RecordName{3, 14}));
+  EXPECT_EQ(ParseValue({"t", 1}, value), std::nullopt);
+  EXPECT_EQ(ParseValue(kPartition, value.substr(0, value.size() - 1)), std::nullopt);
+  std::string damaged = value;
+  damaged.back() ^= 1;
+  EXPECT_EQ(ParseValue(kPartition, damaged), std::nullopt);
+}
+
+}  // namespace
+}  // namespace quorate::sim

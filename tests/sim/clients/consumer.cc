@@ -1,0 +1,195 @@
+#include "tests/sim/clients/consumer.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "proto/kafka/error.h"
+#include "proto/kafka/messages/fetch.h"
+#include "storage/record_batch.h"
+#include "storage/record_iterator.h"
+
+namespace quorate::sim {
+namespace {
+
+using kafka::KafkaError;
+
+constexpr Micros kRequestTimeout = std::chrono::seconds(4);
+constexpr int32_t kMaxWaitMs = 250;
+
+bool MayHappen(KafkaError error) {
+  switch (error) {
+    case KafkaError::kNotLeaderOrFollower:
+    case KafkaError::kUnknownTopicOrPartition:
+    case KafkaError::kUnknownTopicId:
+    case KafkaError::kLeaderNotAvailable:
+    case KafkaError::kFencedLeaderEpoch:
+    case KafkaError::kUnknownLeaderEpoch:
+    case KafkaError::kKafkaStorageError:
+    case KafkaError::kOffsetNotAvailable:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+SimConsumer::SimConsumer(SimClient& client, std::vector<PartitionName> partitions, bool last,
+                         History& history)
+    : client_(client),
+      last_(last),
+      history_(history),
+      version_(static_cast<int16_t>(client.random().Between(9, 17))),
+      sends_epoch_(client.random().Chance(0.7)) {
+  for (PartitionName& partition : partitions) lanes_[std::move(partition)];
+}
+
+void SimConsumer::Start() {
+  client_.OnMetadata([this] { PumpSoon(Micros(0)); });
+  client_.RefreshMetadata();
+}
+
+void SimConsumer::Rewind() {
+  for (auto& [name, lane] : lanes_) {
+    lane.position = 0;
+    ++lane.rewinds;
+  }
+}
+
+void SimConsumer::PumpSoon(Micros delay) {
+  if (delay == Micros(0)) {
+    if (std::exchange(pump_posted_, true)) return;
+    client_.loop().Post([this] {
+      pump_posted_ = false;
+      Pump();
+    });
+  } else {
+    client_.loop().RunAfter(delay, [this] { PumpSoon(Micros(0)); });
+  }
+}
+
+void SimConsumer::Pump() {
+  if (stopped_) return;
+  std::map<int32_t, std::vector<PartitionName>> wanted;
+  bool leader_missing = false;
+  for (const auto& [name, lane] : lanes_) {
+    const LeaderView* leader = client_.LeaderOf(name);
+    if (leader == nullptr || client_.TopicId(name.topic) == nullptr) {
+      leader_missing = true;
+    } else if (!busy_.contains(leader->leader)) {
+      wanted[leader->leader].push_back(name);
+    }
+  }
+  if (leader_missing) client_.RefreshMetadata();
+  for (const auto& [broker, partitions] : wanted) FetchFrom(broker, partitions);
+}
+
+void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& partitions) {
+  KafkaPeer* peer = client_.PeerOf(broker);
+  if (peer == nullptr) return client_.RefreshMetadata();
+  kafka::FetchRequest request;
+  request.max_wait_ms = kMaxWaitMs;
+  request.min_bytes = 1;
+  request.max_bytes = 1 << 20;
+  std::map<PartitionName, uint64_t> rewinds;
+  for (const PartitionName& name : partitions) {
+    const Lane& lane = lanes_.at(name);
+    auto& topic = request.topics.emplace_back();
+    topic.topic = name.topic;
+    topic.topic_id = *client_.TopicId(name.topic);
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition = name.index;
+    partition.fetch_offset = lane.position;
+    partition.partition_max_bytes = 64 << 10;
+    if (sends_epoch_) partition.current_leader_epoch = client_.LeaderOf(name)->epoch;
+    rewinds[name] = lane.rewinds;
+  }
+  busy_.insert(broker);
+  peer->Call<kafka::FetchRequest, kafka::FetchResponse>(
+      version_, request, kRequestTimeout,
+      [this, broker, rewinds = std::move(rewinds)](absl::StatusOr<kafka::FetchResponse> response) {
+        busy_.erase(broker);
+        if (!response.ok() || response->error_code != 0) {
+          client_.RefreshMetadata();
+          return PumpSoon(Millis(50));
+        }
+        bool failed = false;
+        for (const auto& topic : response->responses) {
+          for (const auto& partition : topic.partitions) {
+            const PartitionName name{
+                version_ >= 13 ? client_.TopicName(topic.topic_id) : topic.topic,
+                partition.partition_index};
+            const auto it = rewinds.find(name);
+            if (it == rewinds.end()) {
+              history_.OnOutrage("protocol", "a fetch response has " + name.ToString() +
+                                                 ", which was not asked for");
+              continue;
+            }
+            Lane& lane = lanes_.at(name);
+            lane.last_error = partition.error_code;
+            const KafkaError error = kafka::ErrorFromCode(partition.error_code);
+            if (error == KafkaError::kNone) {
+              lane.high_watermark = partition.high_watermark;
+              if (it->second != lane.rewinds) continue;
+              if (!partition.records.empty()) {
+                OnRecords(name, lane, partition.records.bytes().view());
+              }
+              continue;
+            }
+            failed = true;
+            if (!MayHappen(error)) {
+              history_.OnOutrage(
+                  error == KafkaError::kOffsetOutOfRange ? "consistent-read" : "consumer",
+                  absl::StrFormat("%s reads %s at offset %d: %s", client_.name(), name.ToString(),
+                                  lane.position, kafka::Name(error)));
+            }
+          }
+        }
+        if (failed) client_.RefreshMetadata();
+        PumpSoon(failed ? Millis(30) : Micros(0));
+      });
+}
+
+void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto batch = RecordBatchView::Parse(bytes);
+    if (!batch.ok()) return;  // The last one may be cut short.
+    if (!batch->VerifyCrc()) {
+      history_.OnOutrage("integrity",
+                         absl::StrFormat("%s: a batch at offset %d has a bad CRC", name.ToString(),
+                                         batch->base_offset().value()));
+      return;
+    }
+    bytes.remove_prefix(static_cast<size_t>(batch->size_bytes()));
+    auto records = RecordIterator::Open(*batch);
+    while (records.ok()) {
+      const auto record = records->Next();
+      if (!record.ok() || !record->has_value()) break;
+      const int64_t offset = (*record)->offset.value();
+      if (offset < lane.position) continue;
+      if (offset > lane.position) {
+        history_.OnOutrage("poll-skip",
+                           absl::StrFormat("%s: offsets %d..%d of %s are not there", client_.name(),
+                                           lane.position, offset - 1, name.ToString()));
+      }
+      if (offset >= lane.high_watermark) {
+        history_.OnOutrage(
+            "high-watermark",
+            absl::StrFormat("%s got offset %d of %s, high watermark %d", client_.name(), offset,
+                            name.ToString(), lane.high_watermark));
+      }
+      const auto record_name = ParseValue(name, (*record)->value.value_or(""));
+      if (!record_name) {
+        history_.OnOutrage("integrity", absl::StrFormat("%s: what is at offset %d was never sent",
+                                                        name.ToString(), offset));
+      } else {
+        history_.OnRead(client_.name(), last_, name, offset, *record_name);
+      }
+      lane.position = offset + 1;
+      ++records_read_;
+    }
+  }
+}
+
+}  // namespace quorate::sim

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tests/sim/clients/record_name.h"
+
+namespace quorate::sim {
+
+// What clients saw; told to the checkers as it happens.
+class History {
+ public:
+  virtual ~History() = default;
+  virtual void OnSend(const PartitionName& partition, const RecordName& record) = 0;
+  virtual void OnAck(const PartitionName& partition, const RecordName& record, int64_t offset) = 0;
+  // `reader` names the consumer; `last` is the final read of a run, from the start.
+  virtual void OnRead(const std::string& reader, bool last, const PartitionName& partition,
+                      int64_t offset, const RecordName& record) = 0;
+  // Something a client must never see, in one sentence.
+  virtual void OnOutrage(const std::string& checker, const std::string& text) = 0;
+};
+
+}  // namespace quorate::sim
