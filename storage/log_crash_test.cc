@@ -209,7 +209,10 @@ class CrashHistory {
       ASSERT_EQ(*read->ToBytes(), stored.bytes) << "at " << stored.base << " seed " << seed_;
       const auto time = RecordBatchView::Parse(stored.bytes)->base_timestamp();
       const auto found = log_->OffsetForTimestamp(time, log_->end_offset());
-      ASSERT_TRUE(found.ok() && found->has_value());
+      ASSERT_TRUE(found.ok()) << found.status() << " seed " << seed_;
+      ASSERT_TRUE(found->has_value())
+          << "time " << time << " of batch [" << stored.base << ", " << stored.next << "), log ["
+          << log_->log_start_offset() << ", " << log_->end_offset() << ") seed " << seed_;
       ASSERT_GE((*found)->timestamp, time);
     }
     epochs.TruncateFromStart(log_->log_start_offset());

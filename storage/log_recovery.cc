@@ -165,7 +165,8 @@ absl::Status Log::LoadSegments(Scan* scan) {
     const Offset base = scan->bases[i];
     const Offset end = i + 1 < scan->bases.size() ? scan->bases[i + 1] : base;
     Q_ASSIGN_OR_RETURN(segments_[base], Segment::Load(file_system_, directory_, base, end));
-    if (!scan->clean && (i == 0 || base <= scan->recovery_point)) scan->from = base;
+    // Strictly below: a segment's index files are durable only once a flush went beyond its end.
+    if (!scan->clean && (i == 0 || base < scan->recovery_point)) scan->from = base;
   }
   return absl::OkStatus();
 }

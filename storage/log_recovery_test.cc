@@ -131,7 +131,7 @@ TEST_F(LogRecoveryTest, OnlySegmentsAboveTheRecoveryPointAreRead) {  // scenario
   Append(9);
   ASSERT_TRUE(log_->Flush().ok());
   files_.FailReads(kFirst);
-  ASSERT_TRUE(Open(false, 6).ok());
+  ASSERT_TRUE(Open(false, 7).ok());
   EXPECT_EQ(log_->recovery().segments_scanned, 2);
   EXPECT_EQ(RecordsOf(*log_, Offset(2)), Numbers(2, 9));
 }
@@ -247,6 +247,21 @@ TEST_F(LogRecoveryTest, AnEpochWhoseRecordsWereCutDoesNotComeBack) {
   ASSERT_TRUE(Open(false, 5).ok());
   EXPECT_EQ(log_->end_offset(), Offset(3));
   EXPECT_EQ(log_->latest_epoch(), LeaderEpoch(7));
+}
+
+TEST_F(LogRecoveryTest, IndexesOfASegmentSealedAfterTheLastFlushAreRebuilt) {  // scenario G15
+  ASSERT_TRUE(AppendAt(*log_, ProducerBatchOf(1, 0, 0, 1, true)).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  ASSERT_TRUE(Open(true).ok());
+  const std::string marker =
+      BuildEndTransactionMarker(ProducerId(1), ProducerEpoch(0), false, 0, 5000);
+  ASSERT_TRUE(AppendAt(*log_, marker, 1, AppendOrigin::kCoordinator).ok());
+  ASSERT_TRUE(log_->Flush().ok());
+  ASSERT_TRUE(log_->Roll(0).ok());
+  files_.Kill();
+  ASSERT_TRUE(Open(false, 2).ok());
+  EXPECT_EQ(log_->AbortedTransactions(Offset(0), Offset(2))->size(), 1u);
+  EXPECT_EQ((*log_->MaxTimestamp())->timestamp, 5000) << "not the old index's";
 }
 
 TEST_F(LogRecoveryTest, ProducerStateComesFromSnapshotAndTail) {  // scenarios G13, G14
