@@ -1,0 +1,90 @@
+// cli/node/node.h
+//
+// Node puts a server together: Raft node, image loader, quorum controller (on a controller),
+// broker with its group coordinator (on a broker), over the seams it is given. The real server
+// (server.cc) gives it threads and sockets, the simulator simulated ones.
+//
+//   RaftNode --committed batches--> ImageLoader --image, delta--> Broker
+//      ^                 \--------> QuorumController
+//      +---- proposals -------------------+   ^ Controller.* calls of all brokers
+//
+// Two loops: control (Raft, loader, controller) and data (broker). They may be the same one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/blocking_pool.h"
+#include "base/event_loop.h"
+#include "base/file_system.h"
+#include "base/network.h"
+#include "base/random.h"
+#include "base/rpc.h"
+#include "broker/replica/bug_switches.h"
+#include "cli/config/server_config.h"
+#include "cli/node/node_directory.h"
+#include "raft/core/bug_switches.h"
+
+namespace quorate {
+
+class Broker;
+class RaftNode;
+
+// What a node stands on; all outlive it.
+struct NodeSeams {
+  EventLoop* control_loop = nullptr;
+  EventLoop* data_loop = nullptr;
+  BlockingPool* pool = nullptr;
+  FileSystem* files = nullptr;
+  Network* data_network = nullptr;  // of data_loop
+  RpcServer* rpc_server = nullptr;  // not started
+  RpcClient* rpc_client = nullptr;
+  Random* control_random = nullptr;
+  Random* data_random = nullptr;
+  // The node cannot go on (failed fsync, damaged metadata log): the process has to end. May be
+  // called from either loop, once or more.
+  std::function<void(const absl::Status& why)> on_fatal;
+  // For simulated mistakes only.
+  raft::BugSwitches raft_bugs;
+  BugSwitches broker_bugs;
+};
+
+class Node {
+ public:
+  // `identity` is that of the config's directories, which are locked by the caller.
+  Node(const NodeSeams& seams, const ServerConfig& config, const NodeIdentity& identity);
+  // REQUIRES: the loops have stopped, or this is their one loop.
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // Opens the metadata log and begins: on the control loop, before or while it runs. What fails
+  // later comes through on_fatal.
+  // BLOCKS: recovery of the metadata log.
+  // ERRORS: kDataLoss naming file and position; as Network::Listen; nothing runs then.
+  absl::Status StartControl();
+  // Begins the broker's part, if there is one: on the data loop.
+  absl::Status StartData();
+
+  // In order: the broker hands over its leaderships and closes its logs, then Raft resigns. Call
+  // on the control loop; `done` runs there.
+  void Shutdown(Task done);
+
+  // nullptr on a node that is no broker.
+  Broker* broker() { return broker_.get(); }
+  RaftNode& raft() { return *raft_; }
+
+ private:
+  class Bridge;
+
+  const NodeSeams seams_;
+  const ServerConfig config_;
+  const NodeIdentity identity_;
+  std::unique_ptr<RaftNode> raft_;
+  std::unique_ptr<Bridge> bridge_;  // loader, controller, leader hint
+  std::unique_ptr<Broker> broker_;
+};
+
+}  // namespace quorate
