@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "broker/handlers/group_handlers.h"
 #include "broker/isr_channel.h"
 #include "controller/image/metadata_delta.h"
 
@@ -25,6 +26,21 @@ ReplicaManagerOptions ReplicaOptions(const BrokerEnv& env, const BrokerConfig& c
   options.replica_fetch_max_bytes = config.replica_fetch_max_bytes;
   options.replica_fetch_response_max_bytes = config.replica_fetch_response_max_bytes;
   options.bugs = env.bugs;
+  return options;
+}
+
+GroupCoordinatorOptions GroupOptions(const BrokerConfig& config) {
+  GroupCoordinatorOptions options;
+  options.limits.initial_rebalance_delay = config.group_initial_rebalance_delay;
+  options.limits.min_session_timeout = config.group_min_session_timeout;
+  options.limits.max_session_timeout = config.group_max_session_timeout;
+  options.limits.max_size = static_cast<size_t>(std::max(config.group_max_size, 0));
+  options.topic_partitions = std::max(config.offsets_topic_partitions, 1);
+  options.topic_replication_factor = config.offsets_topic_replication_factor;
+  options.offsets_retention = config.offsets_retention;
+  options.offsets_check_interval = config.offsets_check_interval;
+  options.offset_metadata_max_bytes =
+      static_cast<size_t>(std::max(config.offset_metadata_max_bytes, 0));
   return options;
 }
 
@@ -87,6 +103,12 @@ Broker::Broker(BrokerEnv env, BrokerConfig config)
   handler_env_.sessions = sessions_.get();
   handler_env_.broker_epoch = epoch_now;
   RegisterHandlers(registry_, handler_env_);
+  offsets_log_ = std::make_unique<ReplicaOffsetsLog>(env_.loop, env_.pool, replicas_.get(),
+                                                     config_.offsets_commit_timeout);
+  groups_ = std::make_unique<GroupCoordinator>(
+      GroupCoordinatorEnv{env_.loop, env_.random, offsets_log_.get(), &images_},
+      GroupOptions(config_));
+  RegisterGroupHandlers(registry_, {handler_env_, groups_.get()});
 }
 
 Broker::~Broker() { *alive_ = false; }
@@ -159,6 +181,7 @@ absl::Status Broker::Start() {
       std::make_unique<BrokerLifecycle>(env_.loop, channel_.get(), config_.heartbeat_interval,
                                         MakeRegistration(previous_epoch), observer);
   lifecycle_->Start();
+  groups_->Start();
   return absl::OkStatus();
 }
 
@@ -182,6 +205,7 @@ void Broker::ApplyImage(const ImagePtr& image, const MetadataDelta& delta) {
     MaybeStartReplicas(image);
   }
   images_.Update(image);
+  groups_->OnImage(delta);
   if (lifecycle_ != nullptr) lifecycle_->OnImage(*image);
 }
 

@@ -26,6 +26,8 @@
 #include "broker/broker_config.h"
 #include "broker/broker_lifecycle.h"
 #include "broker/controller_channel.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/group/replica_offsets_log.h"
 #include "broker/handlers/handler_env.h"
 #include "broker/net/kafka_listener.h"
 #include "broker/replica/replica_manager.h"
@@ -84,10 +86,11 @@ class Broker final : public ImagePublisher, private BrokerLifecycle::Observer {
   const Endpoint& endpoint(std::string_view listener) const;
   const Endpoint& replication_endpoint() const;
 
-  // For further handlers (groups), registered before Start.
+  // For further handlers, registered before Start.
   HandlerRegistry& registry() { return registry_; }
   const HandlerEnv& handler_env() const { return handler_env_; }
   ReplicaManager& replicas() { return *replicas_; }
+  const GroupCoordinator& groups() const { return *groups_; }
   const ImageView& images() const { return images_; }
   size_t connection_count() const;
 
@@ -113,6 +116,8 @@ class Broker final : public ImagePublisher, private BrokerLifecycle::Observer {
   std::unique_ptr<TopicCreator> topics_;
   std::unique_ptr<ProducerIdAllocator> producer_ids_;
   std::unique_ptr<FetchSessionCache> sessions_;
+  std::unique_ptr<ReplicaOffsetsLog> offsets_log_;
+  std::unique_ptr<GroupCoordinator> groups_;
   HandlerEnv handler_env_;
   HandlerRegistry registry_;
   std::unique_ptr<BrokerLifecycle> lifecycle_;

@@ -67,6 +67,19 @@ struct BrokerConfig {
   int32_t replica_fetch_max_bytes = 1 << 20;                       // replica.fetch.max.bytes
   int32_t replica_fetch_response_max_bytes = 10 << 20;  // replica.fetch.response.max.bytes
 
+  // Consumer groups.
+  Micros group_initial_rebalance_delay =
+      std::chrono::seconds(3);                                  // group.initial.rebalance.delay.ms
+  Micros group_min_session_timeout = std::chrono::seconds(6);   // group.min.session.timeout.ms
+  Micros group_max_session_timeout = std::chrono::minutes(30);  // group.max.session.timeout.ms
+  int32_t group_max_size = INT32_MAX;                           // group.max.size
+  int32_t offsets_topic_partitions = 50;                        // offsets.topic.num.partitions
+  int32_t offsets_topic_replication_factor = 3;                 // offsets.topic.replication.factor
+  Micros offsets_retention = std::chrono::hours(7 * 24);        // offsets.retention.minutes
+  Micros offsets_check_interval = std::chrono::minutes(10);  // offsets.retention.check.interval.ms
+  int32_t offset_metadata_max_bytes = 4096;                  // offset.metadata.max.bytes
+  Micros offsets_commit_timeout = std::chrono::seconds(5);   // offsets.commit.timeout.ms
+
   // Controller.
   Micros heartbeat_interval = std::chrono::milliseconds(500);  // broker.heartbeat.interval.ms
   Micros controlled_shutdown_max = std::chrono::seconds(30);

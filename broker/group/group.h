@@ -38,8 +38,8 @@ std::string_view ToString(GroupState state);
 enum class GroupTicket : uint64_t { kNone = 0 };
 
 struct GroupLimits {
-  Micros min_session_timeout = std::chrono::seconds(6);     // group.min.session.timeout.ms
-  Micros max_session_timeout = std::chrono::minutes(30);    // group.max.session.timeout.ms
+  Micros min_session_timeout = std::chrono::seconds(6);      // group.min.session.timeout.ms
+  Micros max_session_timeout = std::chrono::minutes(30);     // group.max.session.timeout.ms
   Micros initial_rebalance_delay = std::chrono::seconds(3);  // group.initial.rebalance.delay.ms
   size_t max_size = SIZE_MAX;                                // group.max.size
   // How long a new member whose join waits is believed without a sign of life.
@@ -210,7 +210,7 @@ class Group {
   GroupState state_ = GroupState::kEmpty;
   WallMillis state_time_ = -1;
   int32_t generation_ = 0;
-  std::string protocol_type_;           // kept when the group becomes empty
+  std::string protocol_type_;            // kept when the group becomes empty
   std::optional<std::string> protocol_;  // selected for this generation
   std::optional<std::string> leader_;    // a member, or none
   Members members_;

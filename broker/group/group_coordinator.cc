@@ -167,14 +167,14 @@ void GroupCoordinator::Emit(GroupShard& shard, GroupSlot& slot, GroupOutput out,
   for (size_t i = 0; i < out.writes.size(); ++i) {
     AfterWrites last;
     if (i + 1 == out.writes.size()) last = std::exchange(after, nullptr);
-    env_.log->Append(
-        partition, epoch, {EncodeRecord(GroupRecord{group_id, std::move(out.writes[i].snapshot)})},
-        [this, alive = alive_, partition, shard_id, group_id, write = out.writes[i].id,
-         last = std::move(last)](const absl::Status& status) mutable {
-          if (!*alive) return;
-          OnGroupWritten(partition, shard_id, group_id, write, status);
-          if (last) last(OutcomeOf(status).error);
-        });
+    env_.log->Append(partition, epoch,
+                     {EncodeRecord(GroupRecord{group_id, std::move(out.writes[i].snapshot)})},
+                     [this, alive = alive_, partition, shard_id, group_id, write = out.writes[i].id,
+                      last = std::move(last)](const absl::Status& status) mutable {
+                       if (!*alive) return;
+                       OnGroupWritten(partition, shard_id, group_id, write, status);
+                       if (last) last(OutcomeOf(status).error);
+                     });
   }
   for (auto& [done, result] : joins) done(std::move(result));
   for (auto& [done, result] : syncs) done(std::move(result));
@@ -225,11 +225,10 @@ void GroupCoordinator::Rearm(GroupShard& shard, GroupSlot& slot) {
   if (due >= slot.timer_due) return;  // the timer looks again when it comes
   env_.loop->Cancel(slot.timer);
   slot.timer_due = due;
-  slot.timer = env_.loop->RunAfter(
-      std::max(due - env_.loop->Now(), Micros(0)),
-      [this, partition = shard.partition(), shard_id = shard.id(), group_id = slot.group.id()] {
-        OnTimer(partition, shard_id, group_id);
-      });
+  slot.timer =
+      env_.loop->RunAfter(std::max(due - env_.loop->Now(), Micros(0)),
+                          [this, partition = shard.partition(), shard_id = shard.id(),
+                           group_id = slot.group.id()] { OnTimer(partition, shard_id, group_id); });
 }
 
 void GroupCoordinator::OnTimer(PartitionIndex partition, uint64_t shard_id,
@@ -288,13 +287,13 @@ std::string GroupCoordinator::DumpForTest() const {
     for (const auto& [id, slot] : shard->slots()) {
       // Times are left out: a reload begins the sessions anew.
       out << partition << ' ' << id << " state=" << ToString(slot->group.state())
-          << " generation=" << slot->group.generation()
-          << " type=" << slot->group.protocol_type() << '\n';
+          << " generation=" << slot->group.generation() << " type=" << slot->group.protocol_type()
+          << '\n';
       const GroupSnapshot snapshot = slot->group.Snapshot();
       for (const auto& member : snapshot.members) {
         out << "  member " << member.member_id << ' ' << member.instance_id.value_or("-") << ' '
-            << (snapshot.leader == member.member_id ? "leader " : "")
-            << member.assignment.view() << '\n';
+            << (snapshot.leader == member.member_id ? "leader " : "") << member.assignment.view()
+            << '\n';
       }
       for (const auto& [key, offset] : slot->offsets) {
         out << "  offset " << key.topic << '-' << key.partition << ' ' << offset.offset << ' '

@@ -42,9 +42,9 @@ namespace quorate {
 
 struct GroupCoordinatorOptions {
   GroupLimits limits;
-  size_t offset_metadata_max_bytes = 4096;                      // offset.metadata.max.bytes
-  Micros offsets_retention = std::chrono::hours(24 * 7);        // offsets.retention.minutes
-  Micros offsets_check_interval = std::chrono::minutes(10);     // offsets.retention.check.interval.ms
+  size_t offset_metadata_max_bytes = 4096;                   // offset.metadata.max.bytes
+  Micros offsets_retention = std::chrono::hours(24 * 7);     // offsets.retention.minutes
+  Micros offsets_check_interval = std::chrono::minutes(10);  // offsets.retention.check.interval.ms
   int64_t load_chunk_bytes = 1 << 20;
   Micros load_retry = std::chrono::seconds(1);
   int32_t topic_partitions = 50;         // offsets.topic.num.partitions
@@ -66,7 +66,7 @@ class GroupCoordinator final : public OffsetsLog::Observer {
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
 
-  // Follows the log from now on. Call once.
+  // Follows the log from now on. Call once, on the loop.
   void Start();
 
   const GroupCoordinatorOptions& options() const { return options_; }

@@ -146,7 +146,8 @@ void Group::JoinKnown(const JoinRequest& request, GroupTicket ticket, GroupTime 
     case GroupState::kDead:
       return Refuse(ticket, request.member_id, KafkaError::kUnknownMemberId, out);
   }
-  if (member.sync == GroupTicket::kNone) member.session_deadline = time.now + member.session_timeout;
+  if (member.sync == GroupTicket::kNone)
+    member.session_deadline = time.now + member.session_timeout;
   out.joins.push_back({ticket, CurrentJoinResult(member)});
 }
 

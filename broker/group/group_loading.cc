@@ -87,8 +87,8 @@ void GroupCoordinator::RetryLoad(PartitionIndex partition, const absl::Status& w
   auto shard =
       std::make_unique<GroupShard>(partition, positions->epoch, ++last_shard_, &options_.limits);
   shard->load_failed = true;
-  shard->load_retry = env_.loop->RunAfter(
-      options_.load_retry, [this, partition, shard_id = shard->id()] {
+  shard->load_retry =
+      env_.loop->RunAfter(options_.load_retry, [this, partition, shard_id = shard->id()] {
         if (FindShard(partition, shard_id) != nullptr) Reload(partition);
       });
   shards_.emplace(partition, std::move(shard));

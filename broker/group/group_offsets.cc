@@ -31,8 +31,8 @@ void GroupCoordinator::Commit(const CommitRequest& request,
   if (slot == nullptr && request.generation >= 0) return refuse(KafkaError::kIllegalGeneration);
   const GroupTime time = Time();
   if (slot != nullptr) {
-    error = slot->group.CheckCommit({request.member_id, request.instance_id}, request.generation,
-                                    time);
+    error =
+        slot->group.CheckCommit({request.member_id, request.instance_id}, request.generation, time);
     if (error != KafkaError::kNone) return refuse(error);
   }
   std::vector<LogRecord> records;
@@ -56,19 +56,18 @@ void GroupCoordinator::Commit(const CommitRequest& request,
   if (records.empty()) return done(std::move(errors));
   if (slot == nullptr) slot = &shard->FindOrAdd(request.group_id);
   ++slot->pending_writes;
-  env_.log->Append(
-      shard->partition(), shard->epoch(), records,
-      [this, alive = alive_, partition = shard->partition(), shard_id = shard->id(),
-       group_id = request.group_id, records, errors = std::move(errors),
-       done = std::move(done)](const absl::Status& status) mutable {
-        if (!*alive) return;
-        const WriteOutcome outcome = OutcomeOf(status);
-        OnRecordsWritten(partition, shard_id, group_id, records, outcome);
-        for (KafkaError& entry : errors) {
-          if (entry == KafkaError::kNone) entry = outcome.error;
-        }
-        done(std::move(errors));
-      });
+  env_.log->Append(shard->partition(), shard->epoch(), records,
+                   [this, alive = alive_, partition = shard->partition(), shard_id = shard->id(),
+                    group_id = request.group_id, records, errors = std::move(errors),
+                    done = std::move(done)](const absl::Status& status) mutable {
+                     if (!*alive) return;
+                     const WriteOutcome outcome = OutcomeOf(status);
+                     OnRecordsWritten(partition, shard_id, group_id, records, outcome);
+                     for (KafkaError& entry : errors) {
+                       if (entry == KafkaError::kNone) entry = outcome.error;
+                     }
+                     done(std::move(errors));
+                   });
 }
 
 // An append of `records` of one group ended: what is committed becomes visible, in log order.
@@ -196,8 +195,8 @@ void GroupCoordinator::CleanUp() {
     GroupShard* shard = FindShard(removal.partition, removal.shard_id);
     GroupSlot* slot = shard == nullptr ? nullptr : shard->Find(removal.group_id);
     if (slot == nullptr || !slot->group.IsIdle() || slot->pending_writes > 0) continue;
-    LOG(INFO) << "group " << removal.group_id << ": " << removal.keys.size()
-              << " offsets expired" << (removal.whole ? ", the group goes with them" : "");
+    LOG(INFO) << "group " << removal.group_id << ": " << removal.keys.size() << " offsets expired"
+              << (removal.whole ? ", the group goes with them" : "");
     Remove(*shard, *slot, removal.keys, removal.whole, nullptr);
   }
 }

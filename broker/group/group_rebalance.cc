@@ -62,9 +62,8 @@ void Group::PrepareRebalance(GroupTime time, GroupOutput& out) {
 
 void Group::MaybeCompleteJoin(GroupTime time, GroupOutput& out) {
   if (state_ != GroupState::kPreparingRebalance || initial_ || !pending_.empty()) return;
-  const bool all = std::all_of(members_.begin(), members_.end(), [](const auto& m) {
-    return m.second.join != GroupTicket::kNone;
-  });
+  const bool all = std::all_of(members_.begin(), members_.end(),
+                               [](const auto& m) { return m.second.join != GroupTicket::kNone; });
   if (all) CompleteJoin(time, out);
 }
 

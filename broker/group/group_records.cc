@@ -112,8 +112,8 @@ absl::StatusOr<CoordinatorRecord> DecodeRecord(const LogRecord& record) {
     Q_ASSIGN_OR_RETURN(const auto key, kafka::GroupMetadataKey::FromBytes(key_bytes));
     GroupRecord out{key.group, std::nullopt};
     if (record.value.has_value()) {
-      Q_ASSIGN_OR_RETURN(const auto value, kafka::GroupMetadataValue::FromBytes(
-                                               SharedBytes::Copy(*record.value)));
+      Q_ASSIGN_OR_RETURN(const auto value,
+                         kafka::GroupMetadataValue::FromBytes(SharedBytes::Copy(*record.value)));
       out.value = ToSnapshot(value);
     }
     return CoordinatorRecord(std::move(out));

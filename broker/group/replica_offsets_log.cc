@@ -19,8 +19,8 @@ absl::StatusOr<std::vector<LogRecord>> RecordsIn(std::string_view bytes, Offset 
   while (!bytes.empty()) {
     Q_ASSIGN_OR_RETURN(const RecordBatchView batch, RecordBatchView::Parse(bytes));
     if (!batch.VerifyCrc()) {
-      return absl::DataLossError(absl::StrFormat("batch at offset %d: the CRC does not fit",
-                                                 batch.base_offset().value()));
+      return absl::DataLossError(
+          absl::StrFormat("batch at offset %d: the CRC does not fit", batch.base_offset().value()));
     }
     bytes.remove_prefix(static_cast<size_t>(batch.size_bytes()));
     if (batch.is_control()) continue;
@@ -95,8 +95,8 @@ void ReplicaOffsetsLog::Append(PartitionIndex partition, LeaderEpoch epoch,
   });
 }
 
-void ReplicaOffsetsLog::Read(PartitionIndex partition, Offset from, Offset upper,
-                             int64_t max_bytes, ReadDone done) {
+void ReplicaOffsetsLog::Read(PartitionIndex partition, Offset from, Offset upper, int64_t max_bytes,
+                             ReadDone done) {
   const auto it = led_.find(partition);
   if (it == led_.end()) return done(absl::NotFoundError("the partition is not led here"));
   absl::StatusOr<LogReadResult> read = replicas_->Read(it->second, from, upper, max_bytes);
@@ -115,9 +115,10 @@ void ReplicaOffsetsLog::Read(PartitionIndex partition, Offset from, Offset upper
     } else {
       chunk->records = std::move(records).value();
     }
-    loop->Post([alive = std::move(alive), chunk = std::move(chunk), done = std::move(done)]() mutable {
-      if (*alive) done(std::move(chunk));
-    });
+    loop->Post(
+        [alive = std::move(alive), chunk = std::move(chunk), done = std::move(done)]() mutable {
+          if (*alive) done(std::move(chunk));
+        });
   });
 }
 

@@ -21,9 +21,8 @@ constexpr int32_t kAllGroupOperations = 0x0d48;
 
 void RegisterDescribeGroups(HandlerRegistry& registry, const GroupHandlerEnv& env) {
   registry.Register<DescribeGroupsRequest, DescribeGroupsResponse>(
-      Listeners::kClient,
-      [env](const RequestContext& context, const DescribeGroupsRequest& request,
-            Reply<DescribeGroupsResponse> reply) {
+      Listeners::kClient, [env](const RequestContext& context, const DescribeGroupsRequest& request,
+                                Reply<DescribeGroupsResponse> reply) {
         DescribeGroupsResponse response;
         for (const std::string& group_id : request.groups) {
           GroupDescription description = env.groups->Describe(group_id);

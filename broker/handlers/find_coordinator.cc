@@ -124,14 +124,13 @@ void Handle(const GroupHandlerEnv& env, const RequestContext& context,
     return Answer(env, context, request, nullptr, reply);
   }
   auto shared = std::make_shared<Reply<FindCoordinatorResponse>>(std::move(reply));
-  env.base.topics->Create(
-      OffsetsTopicSpec(env),
-      [env, context, request = std::move(request), shared](const absl::Status& status) {
-        if (status.ok()) return Answer(env, context, request, nullptr, *shared);
-        const Found refused =
-            NotFound(KafkaError::kCoordinatorNotAvailable, std::string(status.message()));
-        Answer(env, context, request, &refused, *shared);
-      });
+  env.base.topics->Create(OffsetsTopicSpec(env), [env, context, request = std::move(request),
+                                                  shared](const absl::Status& status) {
+    if (status.ok()) return Answer(env, context, request, nullptr, *shared);
+    const Found refused =
+        NotFound(KafkaError::kCoordinatorNotAvailable, std::string(status.message()));
+    Answer(env, context, request, &refused, *shared);
+  });
 }
 
 }  // namespace

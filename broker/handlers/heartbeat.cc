@@ -15,9 +15,9 @@ void RegisterHeartbeat(HandlerRegistry& registry, const GroupHandlerEnv& env) {
       Listeners::kClient, [env](const RequestContext&, const HeartbeatRequest& request,
                                 Reply<HeartbeatResponse> reply) {
         HeartbeatResponse response;
-        response.error_code = Code(env.groups->Heartbeat(
-            request.group_id, {request.member_id, request.group_instance_id},
-            request.generation_id));
+        response.error_code = Code(
+            env.groups->Heartbeat(request.group_id, {request.member_id, request.group_instance_id},
+                                  request.generation_id));
         reply.Send(response);
       });
 }

@@ -23,8 +23,8 @@ void RegisterLeaveGroup(HandlerRegistry& registry, const GroupHandlerEnv& env) {
           members.push_back({member.member_id, member.group_instance_id});
         }
         if (!many) members = {{request.member_id, std::nullopt}};
-        auto done = [many, members, reply = std::move(reply)](
-                        GroupCoordinator::LeaveResult result) mutable {
+        auto done = [many, members,
+                     reply = std::move(reply)](GroupCoordinator::LeaveResult result) mutable {
           LeaveGroupResponse response;
           response.error_code = Code(result.error);
           if (!many && result.error == KafkaError::kNone) {

@@ -70,18 +70,18 @@ void RegisterOffsetCommit(HandlerRegistry& registry, const GroupHandlerEnv& env)
                                 Reply<OffsetCommitResponse> reply) {
         OffsetCommitResponse response;
         std::vector<std::pair<size_t, size_t>> places;
-        const CommitRequest commit = ToCommit(*env.base.images->image(), context.version(),
-                                              request, &response, &places);
+        const CommitRequest commit =
+            ToCommit(*env.base.images->image(), context.version(), request, &response, &places);
         if (commit.entries.empty()) return reply.Send(response);
-        env.groups->Commit(commit, [response = std::move(response), places = std::move(places),
-                                    reply = std::move(reply)](
-                                       std::vector<KafkaError> errors) mutable {
-          for (size_t i = 0; i < places.size(); ++i) {
-            const auto& [topic, partition] = places[i];
-            response.topics[topic].partitions[partition].error_code = Code(errors.at(i));
-          }
-          reply.Send(response);
-        });
+        env.groups->Commit(
+            commit, [response = std::move(response), places = std::move(places),
+                     reply = std::move(reply)](std::vector<KafkaError> errors) mutable {
+              for (size_t i = 0; i < places.size(); ++i) {
+                const auto& [topic, partition] = places[i];
+                response.topics[topic].partitions[partition].error_code = Code(errors.at(i));
+              }
+              reply.Send(response);
+            });
       });
 }
 

@@ -76,10 +76,10 @@ KafkaError FetchGroup(const GroupHandlerEnv& env, const std::string& group_id,
     for (size_t i = 0; i < topic.partitions.size(); ++i, ++next) {
       auto& partition = out.partitions.emplace_back();
       const bool known = !topic.name.empty();
-      Fill(*image, keys[next],
-           known && fetched.error == KafkaError::kNone ? fetched.offsets[next].second
-                                                       : std::nullopt,
-           &partition);
+      Fill(
+          *image, keys[next],
+          known && fetched.error == KafkaError::kNone ? fetched.offsets[next].second : std::nullopt,
+          &partition);
       const KafkaError missing = known ? KafkaError::kNone : KafkaError::kUnknownTopicId;
       partition.error_code = Code(fetched.error != KafkaError::kNone ? fetched.error : missing);
     }

@@ -12,12 +12,11 @@ using kafka::SyncGroupResponse;
 
 void RegisterSyncGroup(HandlerRegistry& registry, const GroupHandlerEnv& env) {
   registry.Register<SyncGroupRequest, SyncGroupResponse>(
-      Listeners::kClient,
-      [env](const RequestContext& context, SyncGroupRequest request,
-            Reply<SyncGroupResponse> reply) {
+      Listeners::kClient, [env](const RequestContext& context, SyncGroupRequest request,
+                                Reply<SyncGroupResponse> reply) {
         constexpr int16_t kProtocolVersion = 5;
-        if (context.version() >= kProtocolVersion && (!request.protocol_type.has_value() ||
-                                                      !request.protocol_name.has_value())) {
+        if (context.version() >= kProtocolVersion &&
+            (!request.protocol_type.has_value() || !request.protocol_name.has_value())) {
           SyncGroupResponse response;
           response.error_code = Code(kafka::KafkaError::kInconsistentGroupProtocol);
           return reply.Send(response);
