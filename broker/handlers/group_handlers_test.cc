@@ -246,7 +246,9 @@ TEST_F(GroupHandlersTest, OffsetsComeBackInEveryVersion) {
     ASSERT_EQ(response.groups.size(), 1u);
     ASSERT_EQ(response.groups[0].topics.size(), 1u);
     check(response.groups[0].topics[0].partitions, version);
-    if (version == 10) EXPECT_EQ(response.groups[0].topics[0].topic_id, OrdersId());
+    if (version == 10) {
+      EXPECT_EQ(response.groups[0].topics[0].topic_id, OrdersId());
+    }
   }
 }
 
@@ -350,7 +352,9 @@ TEST_F(GroupHandlersTest, DescribeTellsMembersAndOfMissingGroupsByVersion) {
     EXPECT_EQ(group.members[0].member_id, member);
     EXPECT_EQ(group.members[0].client_id, "client");
     EXPECT_EQ(group.members[0].member_assignment.view(), "assigned");
-    if (version >= 3) EXPECT_NE(group.authorized_operations, INT32_MIN);
+    if (version >= 3) {
+      EXPECT_NE(group.authorized_operations, INT32_MIN);
+    }
     EXPECT_EQ(response.groups[1].group_state, "Dead");
     EXPECT_EQ(response.groups[1].error_code, version >= 6 ? Code(KafkaError::kGroupIdNotFound) : 0);
   }
