@@ -92,6 +92,7 @@ absl::Status Log::Load(const LogOpenOptions& options) {
     RecoveryPointCheckpointed(truncations_);
     return absl::OkStatus();
   }
+  directories_to_sync_.push_back(ParentOf(directory_));
   directories_to_sync_.push_back(directory_);
   Q_RETURN_IF_ERROR(Flush());
   if (recovery_.bytes_cut > 0) {
@@ -139,7 +140,11 @@ absl::Status Log::CheckMetadata(const LogOpenOptions& options, Scan* scan) {
     found = ParsePartitionMetadata(text);
   }
   if (found.has_value()) {
-    if (*found == topic_id_) return absl::OkStatus();
+    if (*found == topic_id_) {
+      // Read, maybe, from a page cache that no flush had reached: written again by Load's flush.
+      metadata_pending_ = !scan->clean;
+      return absl::OkStatus();
+    }
     return absl::FailedPreconditionError(absl::StrFormat(
         "%s: belongs to topic id %s, not %s", directory_, found->ToString(), topic_id_.ToString()));
   }

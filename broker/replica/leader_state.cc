@@ -152,7 +152,8 @@ std::optional<IsrProposal> LeaderState::MaybePropose(Offset leader_end, MonoTime
   }
   for (const Replica& replica : replicas_) {
     if (InIsr(replica.id) || replica.end < epoch_start_ || replica.end < high_watermark_) continue;
-    if (!MayJoin(replica, brokers)) continue;
+    // Whoever lags would be put out again at once.
+    if (!MayJoin(replica, brokers) || !IsCaughtUp(replica, leader_end, now)) continue;
     proposal.isr.push_back(IsrMember{replica.id, replica.epoch});
     changed = true;
   }

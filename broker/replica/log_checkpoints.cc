@@ -47,6 +47,11 @@ void LogManager::ArmTimer() {
 void LogManager::WriteCheckpoints() {
   std::vector<std::weak_ptr<Source>> dirty = std::move(dirty_);
   dirty_.clear();
+  struct Written {
+    std::weak_ptr<Source> source;
+    uint64_t truncation_count;
+  };
+  std::map<Directory*, std::vector<Written>> written;
   for (const std::weak_ptr<Source>& weak : dirty) {
     const std::shared_ptr<Source> source = weak.lock();
     if (source == nullptr) continue;
@@ -63,29 +68,28 @@ void LogManager::WriteCheckpoints() {
     } else {
       directory->log_starts.erase(key);
     }
-    directory->dirty = true;
+    written[directory].push_back({weak, positions->truncation_count});
   }
   for (const auto& directory : directories_) {
-    if (directory->dirty) WriteDirectory(directory.get(), [](absl::Status) {});
+    const auto sources = written.find(directory.get());
+    if (sources == written.end()) continue;
+    WriteDirectory(directory.get(), [list = std::move(sources->second)](absl::Status status) {
+      if (!status.ok()) return;
+      for (const Written& one : list) {
+        if (const auto source = one.source.lock()) source->OnCheckpointed(one.truncation_count);
+      }
+    });
   }
 }
 
 void LogManager::WriteDirectory(Directory* directory, absl::AnyInvocable<void(absl::Status)> done) {
-  directory->dirty = true;
   directory->after_next.push_back(std::move(done));
   if (!directory->writing) StartWrite(directory);
 }
 
 void LogManager::StartWrite(Directory* directory) {
-  directory->dirty = false;
   directory->writing = true;
   ++writes_under_way_;
-  // Until the write has ended either the old or the new value may be what recovery reads.
-  auto next = directory->recovery_points;
-  for (const auto& [key, offset] : directory->recovery_points) {
-    Offset& durable = directory->durable_recovery_points[key];
-    durable = std::max(durable, offset);
-  }
   env_.pool->RunThen(
       env_.loop,
       [fs = env_.file_system, path = directory->path, skip = directory->failed,
@@ -94,14 +98,12 @@ void LogManager::StartWrite(Directory* directory) {
         if (skip) return absl::UnavailableError("the log directory failed");
         return WriteFiles(fs, path, recovery_points, high_watermarks, log_starts);
       },
-      [alive = alive_, this, directory, next = std::move(next),
+      [alive = alive_, this, directory,
        waiters = std::exchange(directory->after_next, {})](absl::Status status) mutable {
         if (!*alive) return;
         --writes_under_way_;
         directory->writing = false;
-        if (status.ok()) {
-          directory->durable_recovery_points = std::move(next);
-        } else {
+        if (!status.ok()) {
           LOG(WARNING) << directory->path << ": checkpoints not written: " << status;
         }
         for (auto& waiter : waiters) {
@@ -111,26 +113,6 @@ void LogManager::StartWrite(Directory* directory) {
         if (!directory->after_next.empty() && !directory->writing) StartWrite(directory);
         CheckIdle();
       });
-}
-
-Offset LogManager::DurableRecoveryPoint(const LogName& name) const {
-  const auto place = places_.find(name.DirectoryName());
-  if (place == places_.end()) return Offset(0);
-  const auto it = place->second->durable_recovery_points.find(name.Key());
-  return it == place->second->durable_recovery_points.end() ? Offset(0) : it->second;
-}
-
-void LogManager::LowerCheckpoints(const LogName& name, Offset bound,
-                                  absl::AnyInvocable<void(absl::Status)> done) {
-  const auto place = places_.find(name.DirectoryName());
-  QCHECK(place != places_.end());
-  Directory* const directory = place->second;
-  for (auto* offsets :
-       {&directory->recovery_points, &directory->high_watermarks, &directory->log_starts}) {
-    const auto it = offsets->find(name.Key());
-    if (it != offsets->end()) it->second = std::min(it->second, bound);
-  }
-  WriteDirectory(directory, std::move(done));
 }
 
 void LogManager::CloseAll(std::vector<ToClose> logs, bool clean, BrokerEpoch epoch, Task done) {

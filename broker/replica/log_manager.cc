@@ -96,7 +96,6 @@ absl::Status LogManager::LoadDirectory(Directory* directory, std::vector<BrokerE
   directory->recovery_points = ReadCheckpoint(fs, base + kRecoveryPointCheckpointName);
   directory->high_watermarks = ReadCheckpoint(fs, base + kHighWatermarkCheckpointName);
   directory->log_starts = ReadCheckpoint(fs, base + kLogStartCheckpointName);
-  directory->durable_recovery_points = directory->recovery_points;
   ClaimCleanMark(directory, epochs);
   Q_RETURN_IF_ERROR(fs->SyncDirectory(directory->path));
   return absl::OkStatus();

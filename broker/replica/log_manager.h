@@ -34,11 +34,10 @@ namespace quorate {
 
 // What the checkpoint files hold of one partition.
 struct LogPositions {
-  // Recovery may begin here: flushed, and never above the high watermark, so that a truncation by
-  // divergence (which ends at or above it) seldom has to lower a checkpoint first.
-  Offset recovery_point{0};
+  Offset recovery_point{0};  // recovery may begin here: all below was flushed
   Offset high_watermark{0};
   Offset log_start{0};
+  uint64_t truncation_count = 0;  // of the log when these were taken
 };
 
 // A partition's names and place.
@@ -60,6 +59,8 @@ class LogManager {
     virtual const LogName& log_name() const = 0;
     // nullopt: not open.
     virtual std::optional<LogPositions> CheckpointPositions() const = 0;
+    // Positions with this truncation count are on disk.
+    virtual void OnCheckpointed(uint64_t truncation_count) = 0;
     // Set by MarkDirty, cleared by LogManager.
     bool checkpoint_dirty = false;
   };
@@ -97,14 +98,6 @@ class LogManager {
   // The source's positions moved; they are written within the checkpoint interval.
   void MarkDirty(const std::shared_ptr<Source>& source);
 
-  // What recovery would be told after a crash now, at most (a write may be under way).
-  Offset DurableRecoveryPoint(const LogName& name) const;
-  // Lowers recovery point, high watermark and log start of one partition to `bound` in the files;
-  // `done` runs when that is durable. To be called before the log is cut below
-  // DurableRecoveryPoint.
-  void LowerCheckpoints(const LogName& name, Offset bound,
-                        absl::AnyInvocable<void(absl::Status)> done);
-
   // The directory is not used any more: Open fails there, checkpoints are not written.
   void FailDirectory(const std::string& directory, const absl::Status& why);
   bool IsFailed(const std::string& directory) const;
@@ -137,9 +130,6 @@ class LogManager {
     OffsetCheckpointFile::Offsets recovery_points;
     OffsetCheckpointFile::Offsets high_watermarks;
     OffsetCheckpointFile::Offsets log_starts;
-    // As on disk, or higher where a write is under way.
-    OffsetCheckpointFile::Offsets durable_recovery_points;
-    bool dirty = false;
     bool writing = false;
     std::vector<absl::AnyInvocable<void(absl::Status)>> after_next;  // wait for the next write
   };

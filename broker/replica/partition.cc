@@ -126,12 +126,11 @@ void Partition::BecomeLeader() {
 void Partition::BecomeFollower() {
   if (role_ == Role::kLeader) StopLeading();
   role_ = Role::kFollower;
-  truncating_ = false;
   LOG(INFO) << name_.DirectoryName() << ": follows " << state_.leader << " in epoch "
             << state_.leader_epoch << " from offset " << log_->end_offset() << ", high watermark "
             << high_watermark_;
   if (env_->bugs.truncate_to_own_high_watermark && high_watermark_ < log_->end_offset()) {
-    TruncateNow(high_watermark_, false);
+    TruncateTo(high_watermark_, false);
   }
   env_->events->OnFollowingChanged(this);
   WakeAll();
@@ -238,7 +237,7 @@ void Partition::OnFlushed(const FlushJob& job, const absl::Status& status) {
   std::vector<std::pair<Offset, Task>> waiters = std::exchange(flush_waiters_, {});
   std::vector<Task> ready;
   for (auto& waiter : waiters) {
-    if (waiter.first <= flushed || role_ != Role::kFollower) {
+    if (waiter.first <= flushed || flushed >= log_->end_offset() || role_ != Role::kFollower) {
       ready.push_back(std::move(waiter.second));
     } else {
       flush_waiters_.push_back(std::move(waiter));
@@ -362,12 +361,18 @@ std::optional<PartitionPositions> Partition::Positions() const {
 }
 
 std::optional<LogPositions> Partition::CheckpointPositions() const {
-  if (log_ == nullptr || truncating_) return std::nullopt;
+  if (log_ == nullptr) return std::nullopt;
   LogPositions positions;
-  positions.recovery_point = std::min(log_->flushed_end_offset(), high_watermark_);
+  positions.recovery_point = log_->flushed_end_offset();
   positions.high_watermark = high_watermark_;
   positions.log_start = log_->checkpointable_log_start();
+  positions.truncation_count = log_->truncation_count();
   return positions;
+}
+
+void Partition::OnCheckpointed(uint64_t truncation_count) {
+  if (env_->alive && log_ != nullptr && !retired_)
+    log_->RecoveryPointCheckpointed(truncation_count);
 }
 
 void Partition::RunRetention() {

@@ -119,7 +119,7 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
 
   // --- Following (partition_follower.cc) ---
 
-  // Where to fetch next; nullopt if not following, or not at the moment (truncation under way).
+  // Where to fetch next; nullopt if not following.
   // What lies below `offset` is held by the durability level: see FlushForFetch.
   std::optional<FetchPartition> NextFetch() const;
   // True if a flush has to end before NextFetch may be asked; `done` runs then.
@@ -158,6 +158,7 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
   // LogManager::Source
   const LogName& log_name() const override { return name_; }
   std::optional<LogPositions> CheckpointPositions() const override;
+  void OnCheckpointed(uint64_t truncation_count) override;
 
  private:
   struct PendingAppend {
@@ -224,9 +225,8 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
 
   AnswerResult OnDiverging(const EpochEndOffset& answer);
   AnswerResult OnOutOfRange(const Answer& answer);
-  // Cuts the log, after the checkpoints allow it; `fully`: it then starts and ends at `end`.
+  // Cuts the log; `fully`: it then starts and ends at `end`.
   void TruncateTo(Offset end, bool fully);
-  void TruncateNow(Offset end, bool fully);
 
   const std::shared_ptr<PartitionEnv> env_;
   const LogName name_;
@@ -256,7 +256,6 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
   TimerId isr_timer_ = TimerId::kNone;
   Micros isr_backoff_{0};
 
-  bool truncating_ = false;  // a truncation waits for the checkpoints
   bool opening_ = false;
   bool retired_ = false;
   absl::AnyInvocable<void(std::unique_ptr<Log>)> retire_done_;

@@ -13,8 +13,7 @@ namespace quorate {
 using kafka::KafkaError;
 
 std::optional<FetchPartition> Partition::NextFetch() const {
-  if (role_ != Role::kFollower || state_.leader == kNoNode || truncating_ ||
-      !log_->failure().ok()) {
+  if (role_ != Role::kFollower || state_.leader == kNoNode || !log_->failure().ok()) {
     return std::nullopt;
   }
   FetchPartition fetch;
@@ -36,7 +35,7 @@ bool Partition::FlushForFetch(Task done) {
 }
 
 Partition::AnswerResult Partition::OnAnswer(const FetchPartition& fetch, const Answer& answer) {
-  if (role_ != Role::kFollower || truncating_) return AnswerResult::kApplied;
+  if (role_ != Role::kFollower) return AnswerResult::kApplied;
   // An answer to what was asked in another epoch, or of another place, says nothing of this log
   // (scenarios A11, A12).
   if (fetch.current_leader_epoch != state_.leader_epoch && !env_->bugs.accept_stale_fetch_answer) {
@@ -93,8 +92,8 @@ Partition::AnswerResult Partition::OnDiverging(const EpochEndOffset& answer) {
             << ", whose epoch " << answer.epoch << " ends at " << answer.end_offset << "; cut from "
             << end << " to " << step.truncate_to;
   TruncateTo(step.truncate_to, false);
-  const bool progress = truncating_ || role_ != Role::kFollower || log_->end_offset() != end ||
-                        log_->epochs().version() != version;
+  const bool progress =
+      role_ != Role::kFollower || log_->end_offset() != end || log_->epochs().version() != version;
   return progress ? AnswerResult::kApplied : AnswerResult::kRetry;
 }
 
@@ -109,28 +108,6 @@ Partition::AnswerResult Partition::OnOutOfRange(const Answer& answer) {
 }
 
 void Partition::TruncateTo(Offset end, bool fully) {
-  if (end >= env_->logs->DurableRecoveryPoint(name_)) {
-    TruncateNow(end, fully);
-    return;
-  }
-  // A checkpoint above the new end would make recovery take the log for damaged.
-  truncating_ = true;
-  env_->logs->LowerCheckpoints(
-      name_, end,
-      [weak = weak_from_this(), end, fully, epoch = state_.leader_epoch](absl::Status status) {
-        const auto self = weak.lock();
-        if (self == nullptr || !self->Current(epoch, Role::kFollower)) return;
-        self->truncating_ = false;
-        if (status.ok()) {
-          self->TruncateNow(end, fully);
-        } else {
-          LOG(ERROR) << self->name_.DirectoryName() << ": not cut: " << status;
-        }
-        if (self->role_ == Role::kFollower) self->env_->events->OnFollowingChanged(self.get());
-      });
-}
-
-void Partition::TruncateNow(Offset end, bool fully) {
   const absl::Status status = fully ? log_->TruncateFullyAndStartAt(end) : log_->TruncateTo(end);
   if (!status.ok()) {
     CheckLog();

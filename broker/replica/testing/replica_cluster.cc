@@ -342,6 +342,15 @@ void ReplicaCluster::Restart(int id) {
   broker.epoch = image_->index().value();
   Boot(&broker);
   Commit({RegisterRecord(id, broker.epoch)});
+  // Partitions without a leader that it may lead.
+  std::vector<std::string> records;
+  for (const auto& [topic_id, topic] : image_->topics()) {
+    for (const auto& [index, state] : topic.partitions) {
+      if (state.leader != kNoNode || !Contains(state.isr, NodeId(id))) continue;
+      records.push_back(IsrRecord(topic_id, index.value(), {id}, id));
+    }
+  }
+  if (!records.empty()) Commit(records);
   Run();
 }
 
