@@ -82,6 +82,15 @@ BrokerConfig MakeBrokerConfig(const ServerConfig& config, const NodeIdentity& id
   broker.replica_fetch_max_bytes = static_cast<int32_t>(config.Int("replica.fetch.max.bytes"));
   broker.replica_fetch_response_max_bytes =
       static_cast<int32_t>(config.Int("replica.fetch.response.max.bytes"));
+  broker.group_initial_rebalance_delay = Millis(config.Int("group.initial.rebalance.delay.ms"));
+  broker.group_min_session_timeout = Millis(config.Int("group.min.session.timeout.ms"));
+  broker.group_max_session_timeout = Millis(config.Int("group.max.session.timeout.ms"));
+  broker.group_max_size = static_cast<int32_t>(config.Int("group.max.size"));
+  broker.offsets_topic_partitions =
+      static_cast<int32_t>(config.Int("offsets.topic.num.partitions"));
+  broker.offsets_topic_replication_factor =
+      static_cast<int32_t>(config.Int("offsets.topic.replication.factor"));
+  broker.offsets_retention = std::chrono::minutes(config.Int("offsets.retention.minutes"));
   broker.heartbeat_interval = Millis(config.Int("broker.heartbeat.interval.ms"));
   return broker;
 }
