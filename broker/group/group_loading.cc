@@ -103,8 +103,10 @@ void GroupCoordinator::MaybeActivate(PartitionIndex partition, uint64_t shard_id
   // An offset that could still be lost must not be shown: it would go back.
   if (positions->high_watermark < shard->load_end) return;
   shard->Activate(Time());
-  LOG(INFO) << "offsets partition " << partition << ": " << shard->slots().size()
-            << " groups loaded, leader epoch " << shard->epoch();
+  if (!shard->slots().empty()) {
+    LOG(INFO) << "offsets partition " << partition << ": " << shard->slots().size()
+              << " groups loaded, leader epoch " << shard->epoch();
+  }
   for (auto& [id, slot] : shard->slots()) Rearm(*shard, *slot);
 }
 
