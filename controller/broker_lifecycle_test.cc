@@ -273,6 +273,22 @@ TEST_F(BrokerLifecycleTest, TheLeaseAtActivationCanDiffer) {
   EXPECT_TRUE(other.controller->committed().IsUnfenced(NodeId(2)));
 }
 
+TEST_F(BrokerLifecycleTest, TheBrokerOfTheLeaderBeforeGetsAShortLeaseAtActivation) {
+  ControllerHarness other(ControllerHarness::Config());
+  other.quorum.Lead();
+  other.StartBroker(1, 1);
+  other.StartBroker(2, 2);
+  other.quorum.Follow(NodeId(1), true);
+  other.quorum.Lead();
+  other.loop.Advance(Millis(149));
+  other.quorum.CommitAll();
+  EXPECT_TRUE(other.controller->committed().IsUnfenced(NodeId(1)));
+  other.loop.Advance(Millis(2));
+  other.quorum.CommitAll();
+  EXPECT_FALSE(other.controller->committed().IsUnfenced(NodeId(1)));
+  EXPECT_TRUE(other.controller->committed().IsUnfenced(NodeId(2)));
+}
+
 TEST_F(BrokerLifecycleTest, ABrokerThatWantsToBeFencedIs) {
   h.StartBroker(1, 1);
   pb::HeartbeatRequest beat;

@@ -25,6 +25,9 @@ struct ControllerConfig {
   // What every unfenced broker gets of it when this controller becomes active: time to find the
   // new controller.
   Micros activation_lease = Millis(1500);
+  // The same for the broker on the node that led the quorum before: most often that node has just
+  // died, and a live one opens a session with the new controller within milliseconds.
+  Micros predecessor_lease = Millis(150);
   // How often leadership is given back to preferred replicas; zero = never.
   Micros preferred_leader_interval = Millis(5000);
   int32_t preferred_leaders_per_round = 1000;

@@ -62,6 +62,7 @@ void QuorumController::OnCommit(const std::vector<std::shared_ptr<const Metadata
 }
 
 void QuorumController::OnLeaderChange(const QuorumLeader& leader) {
+  if (leader.leader != kNoNode && leader.leader != config_.node_id) predecessor_ = leader.leader;
   if (active() && leader.leader == config_.node_id && leader.term == writes_.term()) return;
   Resign(
       absl::StrFormat("controller %d does not lead the quorum any more", config_.node_id.value()));
@@ -84,7 +85,10 @@ void QuorumController::OnBecomeActive(Term term) {
             << " topics, at index " << committed().index();
   writes_.Activate(term);
   for (const auto& [id, broker] : committed().brokers()) {
-    if (!broker.fenced) leases_.Extend(id, broker.epoch, config_.activation_lease);
+    if (broker.fenced) continue;
+    const bool suspect = id == predecessor_;
+    leases_.Extend(id, broker.epoch,
+                   suspect ? config_.predecessor_lease : config_.activation_lease);
   }
   ChangeSet changes = writes_.Begin();
   cluster_.FinishRemovals(&changes);

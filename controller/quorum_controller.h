@@ -79,6 +79,7 @@ class QuorumController final : public MetadataListener {
   ConfigControl configs_;
   BrokerLeases leases_;
   absl::Status failure_;
+  NodeId predecessor_ = kNoNode;  // the last other node known to have led the quorum
   TimerId preferred_timer_ = TimerId::kNone;
   std::shared_ptr<bool> alive_;  // false once destroyed, for timers and calls still under way
 };
