@@ -131,8 +131,9 @@ absl::Status ValidateBatch(const RecordBatchView& batch, const BatchLimits& limi
   if (batch.has_producer_id() && batch.producer_epoch() < ProducerEpoch(0)) {
     return absl::InvalidArgumentError("producer id without producer epoch");
   }
-  if (!batch.has_producer_id() && (batch.base_sequence() >= 0 || batch.is_transactional())) {
-    return absl::InvalidArgumentError("sequence or transaction without producer id");
+  // Without a producer id the epoch and the sequence mean nothing; kafkajs sends zeros there.
+  if (!batch.has_producer_id() && batch.is_transactional()) {
+    return absl::InvalidArgumentError("transaction without producer id");
   }
   return absl::OkStatus();
 }

@@ -68,6 +68,13 @@ TEST(RecordBatchTest, StampingSetsTypeTimestampAndCrc) {
   EXPECT_EQ((*records->Next())->timestamp, 77777);
 }
 
+TEST(ValidateBatchesTest, EpochAndSequenceMeanNothingWithoutAProducerId) {
+  BatchOptions options;
+  options.producer_epoch = ProducerEpoch(0);
+  options.base_sequence = 0;
+  EXPECT_EQ(CodeOf(BatchOf({"a"}, 0, options)), absl::StatusCode::kOk);
+}
+
 TEST(ValidateBatchesTest, TakesSeveralWholeBatches) {
   const std::string two = BatchOf({"a"}) + BatchOf({"b", "c"});
   const auto batches = ValidateBatches(two, BatchLimits{}, BatchOrigin{});

@@ -46,12 +46,13 @@ class HandlerRegistry final : public FrameHandler {
     Add(Request::kApiKey, where,
         [handler = std::move(handler)](const RequestContext& context, kafka::Reader& in,
                                        Responder responder) {
-          auto request = kafka::DecodeMessage<Request>(in, context.version());
-          if (!request.ok()) {
-            responder.Close(request.status());
+          Request request;
+          // Bytes behind the message are ignored: librdkafka 2.16 sends some behind Metadata.
+          if (absl::Status read = request.Decode(in, context.version()); !read.ok()) {
+            responder.Close(read);
             return;
           }
-          handler(context, std::move(request).value(),
+          handler(context, std::move(request),
                   Reply<Response>(std::move(responder), context.header.correlation_id,
                                   context.version()));
         });
