@@ -76,10 +76,17 @@ std::string SimProducer::Describe() const {
 
 void SimProducer::AskForId() {
   kafka::InitProducerIdRequest request;
+  request.transactional_id.reset();
   request.transaction_timeout_ms = 60000;
   client_.AnyPeer()->Call<kafka::InitProducerIdRequest, kafka::InitProducerIdResponse>(
       4, request, kRequestTimeout, [this](absl::StatusOr<kafka::InitProducerIdResponse> response) {
         if (!response.ok() || response->error_code != 0) {
+          if (response.ok() &&
+              response->error_code != kafka::Code(KafkaError::kCoordinatorLoadInProgress)) {
+            history_.OnOutrage("producer", absl::StrFormat("no producer id: %s",
+                                                           kafka::Name(kafka::ErrorFromCode(
+                                                               response->error_code))));
+          }
           client_.loop().RunAfter(Millis(50), [this] { AskForId(); });
           return;
         }

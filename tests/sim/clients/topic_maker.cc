@@ -23,7 +23,7 @@ void TopicMaker::Ask() {
   };
   set("min.insync.replicas", "2");
   set("quorate.durability", plan.durability);
-  if (plan.segment_bytes > 0) set("segment.bytes", std::to_string(plan.segment_bytes));
+  if (plan.segment_ms > 0) set("segment.ms", std::to_string(plan.segment_ms));
   client_.AnyPeer()->Call<kafka::CreateTopicsRequest, kafka::CreateTopicsResponse>(
       7, request, std::chrono::seconds(3),
       [this](absl::StatusOr<kafka::CreateTopicsResponse> response) {

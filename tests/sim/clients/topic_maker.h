@@ -10,8 +10,8 @@ namespace quorate::sim {
 struct TopicPlan {
   std::string name;
   int32_t partitions = 1;
-  std::string durability;     // a value of quorate.durability
-  int64_t segment_bytes = 0;  // 0 = the default
+  std::string durability;  // a value of quorate.durability
+  int64_t segment_ms = 0;  // 0 = the default
 };
 
 // Creates topics through whatever broker answers, again and again until each exists.

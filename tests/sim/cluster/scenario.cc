@@ -1,0 +1,135 @@
+#include "tests/sim/cluster/scenario.h"
+
+#include <functional>
+#include <map>
+
+#include "base/random.h"
+
+namespace quorate::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+void DecideTopics(Random& random, Scenario* scenario) {
+  TopicPlan flush;
+  flush.name = "flush";
+  flush.partitions = static_cast<int32_t>(random.Between(1, 3));
+  flush.durability = "flush-before-ack";
+  if (random.Chance(0.5)) flush.segment_ms = random.Between(1000, 10'000);
+  scenario->topics.push_back(flush);
+  scenario->has_os_topic = random.Chance(0.4);
+  if (!scenario->has_os_topic) return;
+  TopicPlan os;
+  os.name = "os";
+  os.partitions = static_cast<int32_t>(random.Between(1, 2));
+  os.durability = "os";
+  scenario->topics.push_back(os);
+}
+
+void DecideWeather(Random& random, Scenario* scenario) {
+  scenario->links.low = Micros(random.Between(50, 300));
+  scenario->links.high = Micros(random.Between(500, 5000));
+  if (random.Chance(0.3)) scenario->links.stall = 0.002;
+  if (random.Chance(0.3)) scenario->links.reset = 0.0005;
+  scenario->pool.low = Micros(20);
+  scenario->pool.high = Micros(random.Between(500, 20'000));
+  if (random.Chance(0.3)) scenario->wall_skew_high = std::chrono::hours(1);
+  scenario->replica_lag_ms = random.Between(1500, 8000);
+  scenario->producer.pause_high = Micros(random.Between(10'000, 60'000));
+  scenario->producer.max_filler = random.Chance(0.3) ? 2000 : 200;
+}
+
+void DecideFaults(Random& random, Scenario* scenario) {
+  FaultPlan& plan = scenario->faults;
+  for (int kind = 0; kind < kFaultKinds; ++kind) {
+    if (!random.Chance(0.6)) continue;
+    const auto fault = static_cast<FaultKind>(kind);
+    // The promise for `os` topics does not cover a loss of more than a minority's page cache.
+    if (scenario->has_os_topic &&
+        (fault == FaultKind::kAllCrash || fault == FaultKind::kFailedSync)) {
+      continue;
+    }
+    plan.kinds.push_back(fault);
+  }
+  plan.pause_mean = Micros(random.Between(500'000, 4'000'000));
+  plan.aimed = random.Chance(0.8) ? 0.7 : 0.0;
+  plan.restart_high = Micros(random.Chance(0.5) ? milliseconds(1500) : milliseconds(8000));
+  plan.cut_high = Micros(random.Chance(0.5) ? milliseconds(1500) : milliseconds(10'000));
+}
+
+using Switch = std::function<void(Scenario*)>;
+
+const std::map<std::string, Switch>& Mutants() {
+  static const auto* mutants = new std::map<std::string, Switch>{
+      {"truncate-to-own-high-watermark",
+       [](Scenario* s) { s->broker_bugs.truncate_to_own_high_watermark = true; }},
+      {"ack-before-isr", [](Scenario* s) { s->broker_bugs.ack_before_isr = true; }},
+      {"accept-stale-fetch-answer",
+       [](Scenario* s) { s->broker_bugs.accept_stale_fetch_answer = true; }},
+      {"vote-without-persisting", [](Scenario* s) { s->raft_bugs.vote_without_persisting = true; }},
+      {"commit-earlier-terms-by-counting",
+       [](Scenario* s) { s->raft_bugs.commit_earlier_terms_by_counting = true; }},
+      {"trust-unverified-fetch", [](Scenario* s) { s->raft_bugs.trust_unverified_fetch = true; }},
+      {"commit-before-own-fsync", [](Scenario* s) { s->raft_bugs.commit_before_own_fsync = true; }},
+      {"forget-vote-on-step-down",
+       [](Scenario* s) { s->raft_bugs.forget_vote_on_step_down = true; }},
+      {"vote-ignores-log", [](Scenario* s) { s->raft_bugs.vote_ignores_log = true; }},
+      {"trust-stale-flush", [](Scenario* s) { s->raft_bugs.trust_stale_flush = true; }},
+  };
+  return *mutants;
+}
+
+}  // namespace
+
+const char* FaultName(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kProcessCrash:
+      return "process crash";
+    case FaultKind::kMachineCrash:
+      return "machine crash";
+    case FaultKind::kCrashInWrite:
+      return "crash in a write";
+    case FaultKind::kAllCrash:
+      return "all machines crash";
+    case FaultKind::kCleanRestart:
+      return "clean restart";
+    case FaultKind::kIsolate:
+      return "isolation";
+    case FaultKind::kCutLink:
+      return "cut link";
+    case FaultKind::kStorm:
+      return "storm";
+    case FaultKind::kSlowDisk:
+      return "slow disk";
+    case FaultKind::kFailedSync:
+      return "failed sync";
+  }
+  return "?";
+}
+
+Scenario MakeScenario(uint64_t seed, int seconds) {
+  SeededRandom random(seed * 0x9e3779b97f4a7c15u + 1);
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.duration = std::chrono::seconds(seconds);
+  DecideTopics(random, &scenario);
+  DecideWeather(random, &scenario);
+  DecideFaults(random, &scenario);
+  return scenario;
+}
+
+bool ApplyMutant(const std::string& name, Scenario* scenario) {
+  const auto it = Mutants().find(name);
+  if (it == Mutants().end()) return false;
+  it->second(scenario);
+  return true;
+}
+
+std::vector<std::string> MutantNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, apply] : Mutants()) names.push_back(name);
+  return names;
+}
+
+}  // namespace quorate::sim

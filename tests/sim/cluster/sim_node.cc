@@ -1,0 +1,202 @@
+#include "tests/sim/cluster/sim_node.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "broker/broker.h"
+#include "cli/node/node_directory.h"
+#include "raft/raft_node.h"
+
+namespace quorate::sim {
+namespace {
+
+constexpr char kDirectory[] = "/data";
+// 22 characters, as Kafka's tools make them.
+constexpr char kClusterId[] = "c2ltdWxhdGVkLWNsdXN0ZX";
+
+}  // namespace
+
+std::string HostOf(NodeId node) { return "node" + std::to_string(node.value()); }
+
+SimNode::SimNode(const Surroundings& surroundings, NodeId id)
+    : around_(surroundings),
+      id_(id),
+      host_(HostOf(id)),
+      disk_(surroundings.world.random()),
+      pool_latency_(surroundings.scenario.pool) {
+  around_.internet.AddHost(host_);
+}
+
+SimNode::~SimNode() { Crash(End::kProcess); }
+
+std::string SimNode::Properties() const {
+  std::string voters;
+  for (int i = 1; i <= around_.scenario.nodes; ++i) {
+    absl::StrAppendFormat(&voters, "%s%d@%s:9093", i == 1 ? "" : ",", i, HostOf(NodeId(i)));
+  }
+  return absl::StrFormat(
+      "process.roles=broker,controller\n"
+      "node.id=%d\n"
+      "listeners=PLAINTEXT://%s:9092,CONTROLLER://%s:9093\n"
+      "controller.listener.names=CONTROLLER\n"
+      "controller.quorum.voters=%s\n"
+      "quorate.internal.listener=%s:9094\n"
+      "quorate.allow.insecure.listeners=true\n"
+      "log.dirs=%s\n"
+      "auto.create.topics.enable=false\n"
+      "replica.lag.time.max.ms=%d\n",
+      id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms);
+}
+
+SimNode::Running::Running(SimNode& node, Process& its_process)
+    : process(its_process),
+      files(node.disk_),
+      pool(process, node.pool_latency_),
+      network(node.around_.internet, process),
+      rpc_server(node.around_.exchange, process),
+      rpc_client(node.around_.exchange, process) {}
+
+absl::Status SimNode::Running::Start(SimNode& node) {
+  std::vector<std::string> warnings;
+  Q_ASSIGN_OR_RETURN(const ServerConfig config,
+                     ParseServerConfig(node.Properties(), "server.properties", {}, &warnings));
+  Q_RETURN_IF_ERROR(files.CreateDirectories(kDirectory));
+  FormatOptions format;
+  format.cluster_id = kClusterId;
+  format.node_id = node.id_;
+  format.ignore_formatted = true;
+  Q_RETURN_IF_ERROR(FormatDirectories(files, config.log_dirs, format, process.random()).status());
+  Q_ASSIGN_OR_RETURN(locks, LockDirectories(files, config.log_dirs));
+  Q_ASSIGN_OR_RETURN(const NodeIdentity identity,
+                     CheckDirectories(files, config.log_dirs, node.id_));
+  NodeSeams seams;
+  seams.control_loop = &process.loop();
+  seams.data_loop = &process.loop();
+  seams.pool = &pool;
+  seams.files = &files;
+  seams.data_network = &network;
+  seams.rpc_server = &rpc_server;
+  seams.rpc_client = &rpc_client;
+  seams.control_random = &process.random();
+  seams.data_random = &process.random();
+  seams.on_fatal = [&node, incarnation = node.incarnation_](const absl::Status& why) {
+    node.OnFatal(incarnation, why);
+  };
+  seams.raft_bugs = node.around_.scenario.raft_bugs;
+  seams.broker_bugs = node.around_.scenario.broker_bugs;
+  this->node = std::make_unique<Node>(seams, config, identity);
+  Q_RETURN_IF_ERROR(this->node->StartControl());
+  return this->node->StartData();
+}
+
+void SimNode::Start() {
+  if (up()) return;
+  ++incarnation_;
+  World& world = around_.world;
+  const int64_t skew_high = around_.scenario.wall_skew_high.count();
+  const Millis skew(world.random().Between(-skew_high, skew_high));
+  processes_.push_back(std::make_unique<Process>(world, host_, world.random().Next(), skew));
+  Process& process = *processes_.back();
+  running_ = std::make_unique<Running>(*this, process);
+  absl::Status status;
+  world.RunAs(process, [&] { status = running_->Start(*this); });
+  if (!process.alive()) return;  // Its disk ended it; the crash is on its way.
+  if (status.ok()) {
+    around_.log.Line(absl::StrFormat("%s started", host_));
+    return;
+  }
+  around_.verdict.Add("start", absl::StrFormat("%s does not start: %s", host_, status.ToString()));
+  Crash(End::kProcess);
+}
+
+void SimNode::Crash(End end) {
+  if (!up()) return;
+  stopping_ = false;
+  failure_expected_ = false;
+  disk_.faults().failing_syncs = 0;
+  Process& process = running_->process;
+  around_.world.RunAs(process, [&] {
+    process.Kill(/*silently=*/end == End::kMachine);
+    if (end == End::kProcess) {
+      disk_.ProcessDied();
+    } else {
+      disk_.Crash();
+    }
+    running_.reset();
+  });
+}
+
+void SimNode::ShutDown(Micros patience) {
+  if (!up() || stopping_) return;
+  stopping_ = true;
+  const uint64_t incarnation = incarnation_;
+  const auto end = [this, incarnation](const char* how) {
+    if (!up() || incarnation_ != incarnation) return;
+    around_.log.Line(absl::StrFormat("%s %s", host_, how));
+    Crash(End::kProcess);
+  };
+  World& world = around_.world;
+  world.RunAs(running_->process, [&] {
+    running_->node->Shutdown(
+        [&world, end] { world.ScheduleIn(Micros(0), nullptr, [end] { end("shut down"); }); });
+  });
+  world.ScheduleIn(patience, nullptr, [end] { end("is killed, its shutdown took too long"); });
+}
+
+void SimNode::StartLater(Micros delay) {
+  around_.world.ScheduleIn(delay, nullptr, [this] { Start(); });
+}
+
+void SimNode::CrashInWrite(int64_t changes, End end) {
+  if (!up()) return;
+  disk_.faults().changes_until_death = changes;
+  disk_.faults().die = [this, end] {
+    running_->process.Freeze(/*silently=*/end == End::kMachine);
+    around_.world.ScheduleIn(Micros(0), nullptr, [this, end] {
+      around_.log.Line(absl::StrFormat("%s crashed in a write", host_));
+      Crash(end);
+      StartLater(Micros(
+          around_.world.random().Between(50'000, around_.scenario.faults.restart_high.count())));
+    });
+  };
+}
+
+void SimNode::FailNextSync() {
+  if (!up()) return;
+  failure_expected_ = true;
+  disk_.faults().failing_syncs = 1;
+}
+
+void SimNode::SlowDown(PoolLatency latency) {
+  pool_latency_ = latency;
+  if (up()) running_->pool.set_latency(latency);
+}
+
+void SimNode::HealDisk() {
+  SlowDown(around_.scenario.pool);
+  disk_.faults().failing_syncs = 0;
+  disk_.faults().full = false;
+  disk_.faults().changes_until_death = -1;
+}
+
+void SimNode::OnFatal(uint64_t incarnation, const absl::Status& why) {
+  if (!up() || incarnation_ != incarnation || !running_->process.alive()) return;
+  if (!failure_expected_) {
+    around_.verdict.Add("fatal", absl::StrFormat("%s gives up: %s", host_, why.ToString()));
+  }
+  around_.log.Line(absl::StrFormat("%s gives up: %s", host_, why.ToString()));
+  around_.world.ScheduleIn(Micros(0), nullptr, [this, incarnation] {
+    if (!up() || incarnation_ != incarnation) return;
+    Crash(End::kProcess);
+    StartLater(Micros(
+        around_.world.random().Between(50'000, around_.scenario.faults.restart_high.count())));
+  });
+}
+
+bool SimNode::IsActiveController() const {
+  return up() && running_->node->raft().leader().leader == id_;
+}
+
+}  // namespace quorate::sim

@@ -1,0 +1,107 @@
+// tests/sim/cluster/sim_node.h
+//
+// SimNode: one machine of the cluster with its disk. It runs the production node (cli/node) over
+// the simulated world, one process after the other; all loops of a process are one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/ids.h"
+#include "cli/config/server_config.h"
+#include "cli/node/node.h"
+#include "tests/sim/checkers/verdict.h"
+#include "tests/sim/cluster/run_log.h"
+#include "tests/sim/cluster/scenario.h"
+#include "tests/sim/world/sim_disk.h"
+#include "tests/sim/world/sim_network.h"
+#include "tests/sim/world/sim_pool.h"
+#include "tests/sim/world/sim_rpc.h"
+#include "tests/sim/world/world.h"
+
+namespace quorate::sim {
+
+// What all nodes of a run share.
+struct Surroundings {
+  World& world;
+  Internet& internet;
+  RpcExchange& exchange;
+  const Scenario& scenario;
+  Verdict& verdict;
+  RunLog& log;
+};
+
+std::string HostOf(NodeId node);
+
+class SimNode {
+ public:
+  SimNode(const Surroundings& surroundings, NodeId id);
+  ~SimNode();
+  SimNode(const SimNode&) = delete;
+  SimNode& operator=(const SimNode&) = delete;
+
+  enum class End {
+    kProcess,        // kill -9: the page cache survives
+    kMachine,        // power cut; peers notice when their patience ends
+    kMachineNoticed  // power cut; peers notice at once, as by a reboot
+  };
+
+  // All of these are called from outside of the node's own events.
+  void Start();
+  void Crash(End end);
+  // Shuts down in order, then stays down; crashes if that takes longer than `patience`.
+  void ShutDown(Micros patience);
+  // Starts, after `delay`, unless it is up by then.
+  void StartLater(Micros delay);
+  // The machine will crash after `changes` more changes of its disk, wherever that is.
+  void CrashInWrite(int64_t changes, End end);
+  // The next sync of a file fails. The process gives up because of it and is started again.
+  void FailNextSync();
+  void SlowDown(PoolLatency latency);
+  void HealDisk();
+
+  bool up() const { return running_ != nullptr; }
+  bool stopping() const { return stopping_; }
+  NodeId id() const { return id_; }
+  const std::string& host() const { return host_; }
+  uint64_t incarnation() const { return incarnation_; }
+  // REQUIRES: up().
+  RaftNode& raft() { return running_->node->raft(); }
+  Broker& broker() { return *running_->node->broker(); }
+  bool IsActiveController() const;
+  const SimDisk& disk() const { return disk_; }
+
+ private:
+  // One process; destroyed from the bottom up.
+  struct Running {
+    Running(SimNode& node, Process& process);
+    absl::Status Start(SimNode& node);
+
+    Process& process;
+    SimFileSystem files;
+    SimPool pool;
+    SimNetwork network;
+    SimRpcServer rpc_server;
+    SimRpcClient rpc_client;
+    std::vector<std::unique_ptr<FileLock>> locks;
+    std::unique_ptr<Node> node;
+  };
+
+  std::string Properties() const;
+  void OnFatal(uint64_t incarnation, const absl::Status& why);
+
+  const Surroundings around_;
+  const NodeId id_;
+  const std::string host_;
+  SimDisk disk_;
+  PoolLatency pool_latency_;
+  std::vector<std::unique_ptr<Process>> processes_;  // of all times, the running one last
+  std::unique_ptr<Running> running_;
+  uint64_t incarnation_ = 0;
+  bool stopping_ = false;          // ShutDown is under way
+  bool failure_expected_ = false;  // a fault was injected that ends the process
+};
+
+}  // namespace quorate::sim
