@@ -135,6 +135,7 @@ void LogManager::CloseAllNow(std::vector<ToClose> logs, bool clean, BrokerEpoch 
   struct Work {
     std::string path;
     bool failed = false;
+    bool may_mark = true;
     std::vector<ToClose> logs;
     OffsetCheckpointFile::Offsets recovery_points, high_watermarks, log_starts;
   };
@@ -144,10 +145,16 @@ void LogManager::CloseAllNow(std::vector<ToClose> logs, bool clean, BrokerEpoch 
     index[directory->path] = all->size();
     all->push_back(Work{directory->path,
                         directory->failed,
+                        true,
                         {},
                         directory->recovery_points,
                         directory->high_watermarks,
                         directory->log_starts});
+  }
+  for (const std::string& name : unopened_) {
+    const auto place = places_.find(name);
+    if (place == places_.end() || place->second->clean) continue;
+    (*all)[index[place->second->path]].may_mark = false;
   }
   for (ToClose& log : logs) {
     const auto place = places_.find(log.name.DirectoryName());
@@ -168,6 +175,7 @@ void LogManager::CloseAllNow(std::vector<ToClose> logs, bool clean, BrokerEpoch 
     if (!clean || !status.ok()) return status;
     Q_RETURN_IF_ERROR(
         WriteFiles(fs, work->path, work->recovery_points, work->high_watermarks, work->log_starts));
+    if (!work->may_mark) return absl::FailedPreconditionError("a log in it was not recovered");
     return fs->WriteFileAtomically(
         work->path + "/" + kCleanMarkName,
         absl::StrFormat("{\"version\":0,\"brokerEpoch\":%d}", epoch.value()));

@@ -201,7 +201,8 @@ void LogManager::StartOpen(const LogName& name, const LogConfig& config, OpenDon
   options.config = config;
   options.topic_id = name.topic_id;
   options.now = env_.loop->clock().WallNow();
-  options.clean_shutdown = directory->clean && unopened_.erase(directory_name) != 0;
+  const bool found_at_start = unopened_.erase(directory_name) != 0;
+  options.clean_shutdown = directory->clean && found_at_start;
   const auto find = [&name](const OffsetCheckpointFile::Offsets& offsets) {
     const auto it = offsets.find(name.Key());
     return it == offsets.end() ? Offset(0) : it->second;
@@ -249,6 +250,7 @@ void LogManager::OnOpened(const LogName& name, const LogConfig& config, Director
   }
   if (!log.ok()) {
     LOG(ERROR) << name.DirectoryName() << ": cannot be opened: " << log.status();
+    unopened_.insert(name.DirectoryName());
     done(log.status());
   } else {
     const auto it = directory->high_watermarks.find(name.Key());

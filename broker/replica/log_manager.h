@@ -108,7 +108,8 @@ class LogManager {
     Offset high_watermark{0};
   };
   // Closes everything, writes the checkpoints and, where `clean` and without any error, the
-  // clean-shutdown marks with `epoch`.
+  // clean-shutdown marks with `epoch`. A directory that was not left cleanly before gets none while
+  // a log in it has not been recovered: the mark would vouch for it.
   void CloseAll(std::vector<ToClose> logs, bool clean, BrokerEpoch epoch, Task done);
 
   // Writes the dirty positions now.
@@ -158,7 +159,7 @@ class LogManager {
   const Micros checkpoint_interval_;
   std::vector<std::unique_ptr<Directory>> directories_;
   std::map<std::string, Directory*> places_;        // by directory name
-  std::set<std::string> unopened_;                  // found at start, not opened yet
+  std::set<std::string> unopened_;                  // on disk, not opened (yet) or in vain
   std::map<std::string, std::deque<Task>> queues_;  // front: under way
   std::vector<std::weak_ptr<Source>> dirty_;
   int64_t writes_under_way_ = 0;

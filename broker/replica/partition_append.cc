@@ -161,17 +161,23 @@ void Partition::Drain() {
 void Partition::OnAppended(PendingAppend append, absl::StatusOr<AppendResult> result) {
   const absl::Status status =
       result.ok() ? VerdictError(result->verdict) : AppendError(result.status());
-  if (!status.ok()) {
+  // Clients take a duplicate for a success, whether or not its offsets are still known: the answer
+  // waits until the batch it stands for is committed, wherever in the log that is.
+  const bool forgotten = result.ok() && result->verdict == ProducerVerdict::kDuplicateForgotten;
+  if (!status.ok() && !forgotten) {
     append.done(Refusal(status));
     return;
   }
   AppendOutcome outcome;
-  outcome.base_offset = result->first_offset;
-  outcome.last_offset = result->last_offset;
-  outcome.log_append_time = result->log_append_time;
+  outcome.status = status;
+  if (!forgotten) {
+    outcome.base_offset = result->first_offset;
+    outcome.last_offset = result->last_offset;
+    outcome.log_append_time = result->log_append_time;
+  }
   outcome.log_start_offset = log_->log_start_offset();
   outcome.leader_epoch = taken_epoch_;
-  const Offset needed = result->last_offset + 1;
+  const Offset needed = forgotten ? log_->end_offset() : result->last_offset + 1;
   if (append.request.acks != -1 || needed <= high_watermark_ || env_->bugs.ack_before_isr) {
     append.done(std::move(outcome));
     return;

@@ -12,6 +12,7 @@ class History {
  public:
   virtual ~History() = default;
   virtual void OnSend(const PartitionName& partition, const RecordName& record) = 0;
+  // `offset` is -1 if the broker did not know it any more.
   virtual void OnAck(const PartitionName& partition, const RecordName& record, int64_t offset) = 0;
   // `reader` names the consumer; `last` is the final read of a run, from the start.
   virtual void OnRead(const std::string& reader, bool last, const PartitionName& partition,

@@ -83,9 +83,10 @@ void SimProducer::AskForId() {
         if (!response.ok() || response->error_code != 0) {
           if (response.ok() &&
               response->error_code != kafka::Code(KafkaError::kCoordinatorLoadInProgress)) {
-            history_.OnOutrage("producer", absl::StrFormat("no producer id: %s",
-                                                           kafka::Name(kafka::ErrorFromCode(
-                                                               response->error_code))));
+            history_.OnOutrage(
+                "producer",
+                absl::StrFormat("no producer id: %s",
+                                kafka::Name(kafka::ErrorFromCode(response->error_code))));
           }
           client_.loop().RunAfter(Millis(50), [this] { AskForId(); });
           return;
@@ -224,11 +225,14 @@ void SimProducer::OnAnswer(const Sent& sent, int16_t code, int64_t base_offset) 
   --lane.outstanding;
   lane.last_error = code;
   const KafkaError error = kafka::ErrorFromCode(code);
-  if (error == KafkaError::kNone) {
+  // Clients take "it is there already, I have forgotten where" for a success.
+  const bool somewhere = error == KafkaError::kDuplicateSequenceNumber;
+  if (error == KafkaError::kNone || somewhere) {
     if (!sent.batch->acked) {
       sent.batch->acked = true;
       for (int32_t i = 0; i < sent.batch->count; ++i) {
-        history_.OnAck(lane.partition, {id_, sent.batch->first_number + i}, base_offset + i);
+        history_.OnAck(lane.partition, {id_, sent.batch->first_number + i},
+                       somewhere ? -1 : base_offset + i);
       }
       acked_ += static_cast<uint64_t>(sent.batch->count);
     }
