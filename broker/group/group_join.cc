@@ -202,9 +202,9 @@ void Group::ReplaceStatic(const JoinRequest& request, const std::string& id, Gro
     Refuse(std::exchange(old.join, GroupTicket::kNone), old_id, KafkaError::kFencedInstanceId, out);
   }
   if (old.sync != GroupTicket::kNone) {
-    auto& fenced = out.syncs.emplace_back();
-    fenced.ticket = std::exchange(old.sync, GroupTicket::kNone);
-    fenced.result.error = KafkaError::kFencedInstanceId;
+    SyncResult fenced;
+    fenced.error = KafkaError::kFencedInstanceId;
+    out.syncs.push_back({std::exchange(old.sync, GroupTicket::kNone), std::move(fenced)});
   }
   for (auto& [write, waiting] : static_writes_) {
     // It came back once more before the last time was written.
