@@ -6,4 +6,7 @@ QUORATE_COPTS = [
     "-Wno-unused-parameter",
     "-Wnon-virtual-dtor",
     "-Woverloaded-virtual",
+    # GCC 12 raises these two falsely at -O2, for optional members and for joined strings.
+    "-Wno-maybe-uninitialized",
+    "-Wno-restrict",
 ]
