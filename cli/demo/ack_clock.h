@@ -1,27 +1,26 @@
 // cli/demo/ack_clock.h
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
 
 namespace quorate {
 
-// Measures how long a producer went without acknowledgements: over all partitions, and within
-// each one. Fed with the time of each acknowledgement.
+// Measures how long a producer went without acknowledgements, from one to the next: over all
+// partitions, and within each one. Fed with the time of each acknowledgement.
 class AckClock {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // A partition's first gap counts from `start`.
-  void Start(Time start) { start_ = last_ = start; }
-
   void OnAck(int32_t partition, Time now) {
-    longest_ = std::max(longest_, now - last_);
-    last_ = now;
-    auto [it, fresh] = last_of_.try_emplace(partition, start_);
-    if (!fresh) longest_in_partition_ = std::max(longest_in_partition_, now - it->second);
-    it->second = now;
+    const auto [all, first] = last_of_.try_emplace(kAllPartitions, now);
+    longest_ = std::max(longest_, now - all->second);
+    all->second = now;
+    const auto [one, fresh] = last_of_.try_emplace(partition, now);
+    longest_in_partition_ = std::max(longest_in_partition_, now - one->second);
+    one->second = now;
   }
 
   int64_t longest_gap_ms() const { return Ms(longest_); }
@@ -31,8 +30,7 @@ class AckClock {
   static int64_t Ms(Time::duration d) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
   }
-  Time start_;
-  Time last_;
+  static constexpr int32_t kAllPartitions = -1;
   std::map<int32_t, Time> last_of_;
   Time::duration longest_{};
   Time::duration longest_in_partition_{};

@@ -185,7 +185,6 @@ absl::Status Demo::ProduceAll() {
                        }
                      }));
   produce_start_ = SteadyClock::now();
-  acks_.Start(produce_start_);
   const int64_t total = static_cast<int64_t>(input_.size());
   for (size_t i = 0; i < input_.size(); ++i) {
     Q_RETURN_IF_ERROR(producer->Produce(kTopic, input_[i].name, input_[i].text, {}, i));

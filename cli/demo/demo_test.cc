@@ -19,10 +19,9 @@ TEST(PackageIndexTest, SplitsAtEmptyLines) {
 
 TEST(PackageIndexTest, RefusesAStanzaWithoutAName) { EXPECT_FALSE(SplitStanzas("Size: 1\n").ok()); }
 
-TEST(AckClockTest, GapsAreMeasuredOverAllAndPerPartition) {
+TEST(AckClockTest, GapsBetweenAcksAreMeasuredOverAllAndPerPartition) {
   const AckClock::Time start{};
   AckClock clock;
-  clock.Start(start);
   clock.OnAck(0, start + milliseconds(5));
   clock.OnAck(1, start + milliseconds(10));
   clock.OnAck(0, start + milliseconds(12));
