@@ -243,8 +243,8 @@ void SimProducer::OnAnswer(const Sent& sent, int16_t code, int64_t base_offset) 
     return;
   }
   // Ahead of a batch that failed, at a leader that has not seen that one.
-  const bool sequence = error == KafkaError::kOutOfOrderSequenceNumber ||
-                        error == KafkaError::kUnknownProducerId;
+  const bool sequence =
+      error == KafkaError::kOutOfOrderSequenceNumber || error == KafkaError::kUnknownProducerId;
   if (!MayHappen(error) && !(sequence && !sent.alone)) {
     history_.OnOutrage(
         "producer",
