@@ -16,6 +16,8 @@ namespace {
 
 constexpr char kCleanMarkName[] = ".kafka_cleanshutdown";
 constexpr std::string_view kStraySuffix = ".stray";
+// The metadata log, which may lie beside the partitions: Raft's, not a partition's.
+constexpr std::string_view kMetadataLogName = "__cluster_metadata-0";
 constexpr std::string_view kDeleteSuffix = ".delete";
 
 // "<topic>-<n>" taken apart; nullopt if `name` is not of that form.
@@ -104,7 +106,7 @@ absl::Status LogManager::LoadDirectory(Directory* directory, std::vector<BrokerE
 void LogManager::LoadNames(Directory* directory, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     const std::string path = directory->path + "/" + name;
-    if (!env_.file_system->IsDirectory(path)) continue;
+    if (name == kMetadataLogName || !env_.file_system->IsDirectory(path)) continue;
     if (EndsWith(name, kDeleteSuffix)) {
       env_.pool->Run([fs = env_.file_system, path] {
         IgnoreError(fs->RemoveTree(path), "tried again at the next start");

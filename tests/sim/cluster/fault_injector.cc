@@ -60,8 +60,14 @@ SimNode* FaultInjector::Victim(const char** what) {
 
 bool FaultInjector::MayLosePages() const { return !scenario_.has_os_topic || all_in_sync_(); }
 
+bool FaultInjector::Wounded() {
+  if (wounded_ && all_in_sync_()) wounded_ = false;
+  return wounded_;
+}
+
 void FaultInjector::CrashMachine(SimNode& node, const char* what) {
   log_.Fault(FaultName(FaultKind::kMachineCrash), absl::StrFormat("%s, %s", node.host(), what));
+  wounded_ = scenario_.has_os_topic;
   node.Crash(MachineEnd());
   node.StartLater(RestartDelay());
 }
@@ -142,6 +148,7 @@ void FaultInjector::Inject(FaultKind kind) {
   const char* what = "";
   SimNode* node = Victim(&what);
   if (node == nullptr) return;
+  if (kind != FaultKind::kSlowDisk && Wounded()) return;
   switch (kind) {
     case FaultKind::kProcessCrash:
       log_.Fault(FaultName(kind), absl::StrFormat("%s, %s", node->host(), what));

@@ -3,8 +3,10 @@
 // FaultInjector breaks things as the scenario's plan says, until it is told to heal.
 //
 // The fault atlas: while a topic trusts the page cache (`os`), a machine only loses it when every
-// partition has all its replicas in sync, so that never more than min.insync.replicas - 1 machines
-// are without what they acknowledged. Everything else may come together.
+// partition has all its replicas in sync, and until that is so again no other process ends: a
+// controller cannot tell which of several that were not shut down in order still has its page
+// cache. So never more than min.insync.replicas - 1 replicas are without what they acknowledged.
+// Everything else may come together.
 #pragma once
 
 #include <functional>
@@ -43,6 +45,8 @@ class FaultInjector {
   // A node that is up, or null; `what` says how it was chosen.
   SimNode* Victim(const char** what);
   bool MayLosePages() const;
+  // A machine is still without what it lost.
+  bool Wounded();
   void CrashMachine(SimNode& node, const char* what);
   void CrashAll();
   void Isolate();
@@ -61,6 +65,7 @@ class FaultInjector {
   const std::function<bool()> all_in_sync_;
   const std::function<SimNode*()> leader_of_some_;
   bool healed_ = false;
+  bool wounded_ = false;  // a machine lost its page cache while a topic trusts it
 };
 
 }  // namespace quorate::sim

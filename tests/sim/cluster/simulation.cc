@@ -170,7 +170,12 @@ bool Simulation::AllInSync() {
   const ImagePtr image = NewestImage();
   if (image == nullptr) return false;
   for (const auto& node : nodes_) {
-    if (!node->up()) return false;
+    // The image must know of this very process: an ISR may name a dead one for a while.
+    const BrokerImage* broker = image->FindBroker(node->id());
+    if (!node->up() || broker == nullptr || broker->fenced ||
+        broker->epoch != node->broker().epoch()) {
+      return false;
+    }
   }
   for (const PartitionName& name : partitions_) {
     const TopicImage* topic = image->FindTopicByName(name.topic);
