@@ -71,6 +71,16 @@ absl::Status Log::AddSegment(Offset base) {
   return absl::OkStatus();
 }
 
+absl::Status Log::WriteMetadata() {
+  // At once, so that it outlives the process; the first flush makes it durable.
+  metadata_pending_ = true;
+  Q_ASSIGN_OR_RETURN(std::shared_ptr<File> file,
+                     file_system_->Open(PathOf(kPartitionMetadataName), OpenMode::kCreateFresh));
+  const std::string text = PartitionMetadataText(topic_id_);
+  const std::string_view piece = text;
+  return file->WriteAt(0, {&piece, 1});
+}
+
 absl::Status Log::EnsureActive() {
   if (!segments_.empty()) return absl::OkStatus();
   if (!file_system_->IsDirectory(directory_)) {
@@ -78,13 +88,7 @@ absl::Status Log::EnsureActive() {
     directories_to_sync_.push_back(ParentOf(directory_));
   }
   if (!topic_id_.is_zero() && !file_system_->Exists(PathOf(kPartitionMetadataName))) {
-    // At once, so that it outlives the process; the first flush makes it durable.
-    Q_ASSIGN_OR_RETURN(std::shared_ptr<File> file,
-                       file_system_->Open(PathOf(kPartitionMetadataName), OpenMode::kCreateFresh));
-    const std::string text = PartitionMetadataText(topic_id_);
-    const std::string_view piece = text;
-    Q_RETURN_IF_ERROR(file->WriteAt(0, {&piece, 1}));
-    metadata_pending_ = true;
+    Q_RETURN_IF_ERROR(WriteMetadata());
   }
   return AddSegment(end_offset_);
 }

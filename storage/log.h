@@ -244,6 +244,7 @@ class Log {
   std::string PathOf(std::string_view name) const { return directory_ + "/" + std::string(name); }
   absl::Status Usable() const;
   absl::Status Fail(const absl::Status& why);
+  absl::Status WriteMetadata();
   absl::Status EnsureActive();
   absl::Status AddSegment(Offset base);
   absl::Status RollActive();

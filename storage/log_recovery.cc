@@ -148,11 +148,15 @@ absl::Status Log::CheckMetadata(const LogOpenOptions& options, Scan* scan) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "%s: belongs to topic id %s, not %s", directory_, found->ToString(), topic_id_.ToString()));
   }
-  metadata_pending_ = true;
-  if (scan->clean || scan->bases.empty()) return absl::OkStatus();
-  if (options.recovery_point > Offset(0)) {
+  if (!scan->clean && !scan->bases.empty() && options.recovery_point > Offset(0)) {
     return absl::DataLossError(absl::StrFormat("%s: torn or missing", path));
   }
+  // A torn one must not stay: the topic id has to be whole before records are behind it, or the
+  // next crash of the process alone would cost them.
+  const absl::Status removed = file_system_->Remove(path);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  if (scan->bases.empty()) return absl::OkStatus();  // written with the first segment
+  if (scan->clean) return WriteMetadata();
   // Durable from the first flush on: without it nothing here was ever flushed, and nothing tells
   // which topic it belongs to.
   for (Offset base : scan->bases) {
