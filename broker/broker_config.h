@@ -81,6 +81,7 @@ struct BrokerConfig {
   Micros offsets_commit_timeout = std::chrono::seconds(5);   // offsets.commit.timeout.ms
 
   // Controller.
+  std::string controller_listener_name = "CONTROLLER";  // controller.listener.names, the first
   Micros heartbeat_interval = std::chrono::milliseconds(500);  // broker.heartbeat.interval.ms
   Micros controlled_shutdown_max = std::chrono::seconds(30);
   // Time the connections get to finish what is outstanding at shutdown.

@@ -80,6 +80,9 @@ class ControllerChannel {
   // Gives up; `done` is dropped unrun.
   void Cancel(ControllerCallId id);
 
+  // The control endpoints of all voters.
+  const std::map<NodeId, Endpoint>& controllers() const { return controllers_; }
+
   // The hint changed: calls to another controller are made again at once.
   void OnLeaderChange();
 

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   quorate::RegisterProduceCommand(app, &exit_code);
   quorate::RegisterConsumeCommand(app, &exit_code);
   quorate::RegisterClusterCommands(app, &exit_code);
+  quorate::RegisterQuorumCommand(app, &exit_code);
   quorate::RegisterMetadataCommands(app, &exit_code);
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "proto/kafka/status_to_error.h"
 #include "proto/quorate/controller.pb.h"
+#include "raft/raft_status.h"
 
 namespace quorate {
 namespace {
@@ -43,7 +44,7 @@ const std::vector<std::string>& ControllerService::Methods() {
                                    "Controller.Heartbeat",           "Controller.AlterPartition",
                                    "Controller.AllocateProducerIds", "Controller.CreateTopics",
                                    "Controller.DeleteTopics",        "Controller.CreatePartitions",
-                                   "Controller.AlterConfigs"};
+                                   "Controller.AlterConfigs",        "Controller.DescribeQuorum"};
   return *methods;
 }
 
@@ -58,7 +59,8 @@ void ControllerService::Serve(const std::string& method, std::unique_ptr<RpcCall
       {"Controller.CreateTopics", &ControllerService::CreateTopics},
       {"Controller.DeleteTopics", &ControllerService::DeleteTopics},
       {"Controller.CreatePartitions", &ControllerService::CreatePartitions},
-      {"Controller.AlterConfigs", &ControllerService::AlterConfigs}};
+      {"Controller.AlterConfigs", &ControllerService::AlterConfigs},
+      {"Controller.DescribeQuorum", &ControllerService::DescribeQuorum}};
   (this->*table->at(method))(std::move(call));
 }
 
@@ -305,6 +307,25 @@ void ControllerService::AlterConfigs(std::unique_ptr<RpcCall> call) {
                               "asked for: " + Names(request.resources()));
   CommitAndReply(std::move(changes), cause, request.validate_only(), std::move(response),
                  std::move(call));
+}
+
+void ControllerService::DescribeQuorum(std::unique_ptr<RpcCall> call) {
+  using Response = pb::DescribeQuorumResponse;
+  pb::DescribeQuorumRequest request;
+  if (!Admit<Response>(&call, Guard::kNone, &request)) return;
+  const QuorumStatus status = c_.quorum_->Status();
+  if (status.leader != c_.config_.node_id) {
+    // The quorum has resigned already; this controller is about to hear of it.
+    Refuse<Response>(std::move(call), kafka::KafkaStatus(KafkaError::kNotController,
+                                                         "this controller has just resigned"));
+    return;
+  }
+  Response response;
+  FillHeader(absl::OkStatus(), response.mutable_header());
+  response.mutable_status()->set_cluster_id(c_.config_.cluster_id);
+  ToProto(status, response.mutable_status());
+  response.set_wall_time_ms(c_.loop_->clock().WallNow());
+  call->Reply(response.SerializeAsString());
 }
 
 }  // namespace quorate

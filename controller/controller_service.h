@@ -43,6 +43,7 @@ class ControllerService {
   void DeleteTopics(std::unique_ptr<RpcCall> call);
   void CreatePartitions(std::unique_ptr<RpcCall> call);
   void AlterConfigs(std::unique_ptr<RpcCall> call);
+  void DescribeQuorum(std::unique_ptr<RpcCall> call);
 
   // Parses the request and checks that this controller is active and, with `guard`, the caller's
   // epoch; false if the call was answered because of that.

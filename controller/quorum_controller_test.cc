@@ -204,6 +204,49 @@ TEST(QuorumControllerTest, CallsAndTimersAfterDestructionDoNothing) {
   h.loop.Advance(Millis(20000));
 }
 
+TEST(QuorumControllerTest, TheQuorumIsDescribedAsItsLeaderSeesIt) {
+  ControllerHarness h;
+  h.quorum.Lead();
+  h.quorum.set_replicas({{NodeId(100), testing::TestUuid(1), true, 5, 0, 0, 0},
+                         {NodeId(7), testing::TestUuid(2), false, 3, 2, 40, -1}});
+  h.StartBroker(1, 1);
+  h.Call<pb::CreateTopicsResponse>("CreateTopics", CreateRequest("a"));  // not committed
+  const auto answer =
+      h.Call<pb::DescribeQuorumResponse>("DescribeQuorum", pb::DescribeQuorumRequest());
+  ASSERT_TRUE(answer.done());  // without waiting for a commit
+  EXPECT_EQ(answer.error(), 0);
+  EXPECT_EQ((*answer).wall_time_ms(), h.loop.WallNow());
+  const pb::QuorumStatusResponse status = (*answer).status();
+  EXPECT_EQ(status.cluster_id(), ControllerHarness::Config().cluster_id);
+  EXPECT_EQ(status.node_id(), 100);
+  EXPECT_EQ(status.leader_id(), 100);
+  EXPECT_EQ(status.role(), "leader");
+  EXPECT_EQ(status.term(), 1);
+  EXPECT_EQ(status.commit_index(), h.quorum.commit_index().value());
+  EXPECT_EQ(status.log_end_index(), h.quorum.log_end_index().value());
+  EXPECT_GT(status.log_end_index(), status.commit_index());
+  ASSERT_EQ(status.replicas_size(), 2);
+  EXPECT_EQ(status.replicas(0).node_id(), 100);
+  EXPECT_TRUE(status.replicas(0).voter());
+  EXPECT_EQ(status.replicas(1).node_id(), 7);
+  EXPECT_EQ(status.replicas(1).directory_id(), testing::TestUuid(2).ToBytes());
+  EXPECT_FALSE(status.replicas(1).voter());
+  EXPECT_EQ(status.replicas(1).log_end_index(), 3);
+  EXPECT_EQ(status.replicas(1).lag(), 2);
+  EXPECT_EQ(status.replicas(1).last_fetch_age_ms(), 40);
+  EXPECT_EQ(status.replicas(1).last_caught_up_age_ms(), -1);
+}
+
+TEST(QuorumControllerTest, AControllerThatHasJustResignedDoesNotDescribeTheQuorum) {
+  ControllerHarness h;
+  h.quorum.Lead();
+  h.quorum.ForgetLeaderInStatus();
+  ASSERT_TRUE(h.controller->active());
+  const auto answer =
+      h.Call<pb::DescribeQuorumResponse>("DescribeQuorum", pb::DescribeQuorumRequest());
+  EXPECT_EQ(answer.error(), Code(KafkaError::kNotController));
+}
+
 TEST(QuorumControllerTest, TheLoadersImageIsTheControllers) {
   ControllerHarness h;
   h.quorum.Lead();

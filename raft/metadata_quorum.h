@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "raft/raft_status.h"
 
 namespace quorate {
 
@@ -74,6 +75,9 @@ class MetadataQuorum {
   virtual QuorumLeader leader() const = 0;
   virtual LogIndex commit_index() const = 0;   // exclusive
   virtual LogIndex log_end_index() const = 0;  // exclusive
+
+  // The quorum as this node sees it now; only the leader knows how far the replicas are.
+  virtual QuorumStatus Status() const = 0;
 };
 
 }  // namespace quorate

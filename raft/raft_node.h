@@ -58,8 +58,8 @@ class RaftNode final : public MetadataQuorum {
   QuorumLeader leader() const override { return {core_->term(), core_->leader()}; }
   LogIndex commit_index() const override { return core_->commit_index(); }
   LogIndex log_end_index() const override { return core_->log_end(); }
+  QuorumStatus Status() const override;
 
-  QuorumStatus Status() const;
   // For tests and checkers.
   const raft::RaftCore& core() const { return *core_; }
   const Log& log() const { return *log_; }

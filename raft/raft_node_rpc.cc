@@ -111,26 +111,9 @@ void RaftNode::AnswerStatus(std::unique_ptr<RpcCall> call) {
   if (!request.cluster_id().empty() && request.cluster_id() != config_.cluster_id) {
     return call->Fail(absl::FailedPreconditionError("another cluster"));
   }
-  const QuorumStatus status = Status();
   pb::QuorumStatusResponse response;
   response.set_cluster_id(config_.cluster_id);
-  response.set_node_id(status.node.value());
-  response.set_role(std::string(status.role));
-  response.set_term(status.term.value());
-  response.set_leader_id(status.leader.value());
-  response.set_commit_index(status.commit_index.value());
-  response.set_log_end_index(status.log_end.value());
-  response.set_log_start_index(status.log_start.value());
-  for (const QuorumReplicaStatus& replica : status.replicas) {
-    pb::QuorumReplica* out = response.add_replicas();
-    out->set_node_id(replica.node.value());
-    out->set_directory_id(replica.directory_id.ToBytes());
-    out->set_voter(replica.voter);
-    out->set_log_end_index(replica.log_end);
-    out->set_lag(replica.lag);
-    out->set_last_fetch_age_ms(replica.last_fetch_age_ms);
-    out->set_last_caught_up_age_ms(replica.last_caught_up_age_ms);
-  }
+  ToProto(Status(), &response);
   call->Reply(response.SerializeAsString());
 }
 

@@ -14,6 +14,10 @@
 
 namespace quorate {
 
+namespace pb {
+class QuorumStatusResponse;
+}  // namespace pb
+
 // One replica of the metadata log, as the leader knows it.
 struct QuorumReplicaStatus {
   NodeId node;
@@ -35,5 +39,8 @@ struct QuorumStatus {
   LogIndex log_end;
   std::vector<QuorumReplicaStatus> replicas;  // filled by the leader only; itself included
 };
+
+// `status` as the message of proto/quorate/raft.proto; the cluster's id is the caller's to fill in.
+void ToProto(const QuorumStatus& status, pb::QuorumStatusResponse* out);
 
 }  // namespace quorate

@@ -36,8 +36,9 @@ void FillCaller(const HandlerEnv& env, const RequestContext& context, Request* r
   caller->set_request_id(context.header.correlation_id);
 }
 
-// Calls `method`; `done(absl::StatusOr<Response>)` gets the answer when the image has reached its
-// log_index or `timeout` is over (what was committed stays committed, so that is no error).
+// Calls `method`; `done(absl::StatusOr<Response>)` gets the answer: if it has a log_index, when the
+// image has reached that or `timeout` is over (what was committed stays committed, so that is no
+// error); else at once.
 // ERRORS to `done`: a KafkaStatus: REQUEST_TIMED_OUT if no controller answered, else the header's.
 template <typename Response, typename Request, typename F>
 void Forward(const HandlerEnv& env, const RequestContext& context, std::string_view method,
@@ -61,11 +62,15 @@ void Forward(const HandlerEnv& env, const RequestContext& context, std::string_v
               kafka::ErrorFromCode(static_cast<int16_t>(response->header().error())),
               response->header().error_message())));
         }
-        const LogIndex index(response->log_index());
-        images->WaitFor(index, deadline,
-                        [response = std::move(response), done = std::move(done)](bool) mutable {
-                          done(std::move(response));
-                        });
+        if constexpr (requires { response->log_index(); }) {
+          const LogIndex index(response->log_index());
+          images->WaitFor(index, deadline,
+                          [response = std::move(response), done = std::move(done)](bool) mutable {
+                            done(std::move(response));
+                          });
+        } else {
+          done(std::move(response));
+        }
       });
 }
 

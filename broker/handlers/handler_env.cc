@@ -16,6 +16,7 @@ void RegisterHandlers(HandlerRegistry& registry, const HandlerEnv& env) {
   RegisterDescribeConfigs(registry, env);
   RegisterIncrementalAlterConfigs(registry, env);
   RegisterDescribeCluster(registry, env);
+  RegisterDescribeQuorum(registry, env);
   RegisterDescribeTopicPartitions(registry, env);
 }
 

@@ -47,6 +47,7 @@ void RegisterCreatePartitions(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterDescribeConfigs(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterIncrementalAlterConfigs(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterDescribeCluster(HandlerRegistry& registry, const HandlerEnv& env);
+void RegisterDescribeQuorum(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterDescribeTopicPartitions(HandlerRegistry& registry, const HandlerEnv& env);
 
 // All of the above.

@@ -41,7 +41,7 @@ TEST_F(RegistryTest, AdvertisesExactlyWhatIsServedWithTheRangesOfTheTable) {
   const std::map<int16_t, std::pair<int16_t, int16_t>> expected = {
       {0, {0, 13}}, {1, {4, 18}}, {2, {1, 11}}, {3, {0, 13}}, {18, {0, 4}},
       {19, {2, 7}}, {20, {1, 6}}, {22, {0, 5}}, {23, {2, 4}}, {32, {1, 4}},
-      {37, {0, 3}}, {44, {0, 1}}, {60, {0, 2}}, {75, {0, 0}},
+      {37, {0, 3}}, {44, {0, 1}}, {55, {0, 2}}, {60, {0, 2}}, {75, {0, 0}},
   };
   EXPECT_EQ(ranges, expected);
 }

@@ -1,5 +1,6 @@
 #include "cli/client/quorum_client.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,10 @@
 #include "base/posix/loop_thread.h"
 #include "base/posix/posix_clock.h"
 #include "base/uuid.h"
+#include "cli/client/admin_client.h"
+#include "proto/kafka/messages/describe_cluster.h"
+#include "proto/kafka/messages/describe_quorum.h"
+#include "proto/kafka/status_to_error.h"
 #include "proto/quorate/raft.pb.h"
 #include "proto/rpc/grpc_rpc.h"
 
@@ -64,6 +69,43 @@ void OnAnswer(Answers& answers, const Endpoint& from, absl::StatusOr<std::string
   answers.changed.notify_all();
 }
 
+absl::Status Refusal(int16_t code, const std::optional<std::string>& message) {
+  const kafka::KafkaError error = kafka::ErrorFromCode(code);
+  const std::string text(message.value_or("").empty() ? kafka::Message(error) : *message);
+  return kafka::KafkaStatus(error, absl::StrFormat("%s (%s, %d)", text, kafka::Name(error), code));
+}
+
+QuorumView ToView(const kafka::DescribeQuorumResponse::PartitionData& quorum) {
+  using Replica = kafka::DescribeQuorumResponse::ReplicaState;
+  QuorumView view;
+  view.node_id = quorum.leader_id;
+  view.role = "leader";
+  view.term = quorum.leader_epoch;
+  view.leader_id = quorum.leader_id;
+  view.commit_index = quorum.high_watermark;
+  int64_t now = -1;  // on the leader's clock
+  for (const Replica& replica : quorum.current_voters) {
+    if (replica.replica_id != quorum.leader_id) continue;
+    view.log_end = replica.log_end_offset;
+    now = replica.last_caught_up_timestamp;
+  }
+  const auto age = [now](int64_t then) { return now < 0 || then < 0 ? -1 : now - then; };
+  for (const auto* replicas : {&quorum.current_voters, &quorum.observers}) {
+    for (const Replica& replica : *replicas) {
+      QuorumReplicaView& out = view.replicas.emplace_back();
+      out.node_id = replica.replica_id;
+      out.directory_id =
+          replica.replica_directory_id.is_zero() ? "-" : replica.replica_directory_id.ToString();
+      out.voter = replicas == &quorum.current_voters;
+      out.log_end = replica.log_end_offset;
+      out.lag = view.log_end - std::max<int64_t>(replica.log_end_offset, 0);
+      out.last_fetch_age_ms = age(replica.last_fetch_timestamp);
+      out.last_caught_up_age_ms = age(replica.last_caught_up_timestamp);
+    }
+  }
+  return view;
+}
+
 bool Leads(const QuorumView& view) { return view.leader_id == view.node_id; }
 
 }  // namespace
@@ -103,6 +145,25 @@ absl::StatusOr<QuorumView> QueryQuorum(const std::vector<Endpoint>& controllers,
     return absl::UnavailableError(absl::StrFormat("no controller answered: %s", answers->problems));
   }
   return *std::move(best);
+}
+
+absl::StatusOr<QuorumView> QueryQuorumOfBroker(std::string_view bootstrap, int timeout_ms) {
+  Q_ASSIGN_OR_RETURN(auto client, AdminClient::Connect(bootstrap, timeout_ms));
+  kafka::DescribeQuorumRequest request;
+  request.topics.push_back({"__cluster_metadata", {{0}}});
+  Q_ASSIGN_OR_RETURN(auto quorum, client->Call<kafka::DescribeQuorumResponse>(request, timeout_ms));
+  if (quorum.error_code != 0) return Refusal(quorum.error_code, quorum.error_message);
+  if (quorum.topics.size() != 1 || quorum.topics[0].partitions.size() != 1) {
+    return absl::InvalidArgumentError("the broker's answer does not describe the quorum");
+  }
+  const auto& partition = quorum.topics[0].partitions[0];
+  if (partition.error_code != 0) return Refusal(partition.error_code, partition.error_message);
+  QuorumView view = ToView(partition);
+  Q_ASSIGN_OR_RETURN(auto cluster, client->Call<kafka::DescribeClusterResponse>(
+                                       kafka::DescribeClusterRequest(), timeout_ms));
+  if (cluster.error_code != 0) return Refusal(cluster.error_code, cluster.error_message);
+  view.cluster_id = cluster.cluster_id;
+  return view;
 }
 
 }  // namespace quorate

@@ -1,10 +1,13 @@
 // cli/client/quorum_client.h
 //
-// Asks controllers how the metadata quorum is (method Raft.Status), blocking, for tools.
+// Asks how the metadata quorum is, blocking, for tools: controllers themselves (method
+// Raft.Status), or a broker, which has the active controller answer (Kafka's DescribeQuorum).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,12 +27,12 @@ struct QuorumReplicaView {
 
 struct QuorumView {
   std::string cluster_id;
-  int32_t node_id = -1;  // who answered
+  int32_t node_id = -1;  // whose view it is
   std::string role;
   int32_t term = 0;
   int32_t leader_id = -1;
   int64_t commit_index = 0;
-  int64_t log_start = 0;
+  std::optional<int64_t> log_start;  // brokers do not tell it
   int64_t log_end = 0;
   std::vector<QuorumReplicaView> replicas;  // from the leader only
 };
@@ -37,5 +40,11 @@ struct QuorumView {
 // Asks all `controllers` and returns the leader's view, else that of the highest term.
 // ERRORS: kUnavailable if none answers within `timeout_ms`.
 absl::StatusOr<QuorumView> QueryQuorum(const std::vector<Endpoint>& controllers, int timeout_ms);
+
+// Asks the first broker of "host:port,..." that can be reached; the view is the leader's. Its ages
+// are those on the leader's clock.
+// ERRORS: as AdminClient; a KafkaStatus that names what the broker answered: kDeadlineExceeded if
+// no controller is active.
+absl::StatusOr<QuorumView> QueryQuorumOfBroker(std::string_view bootstrap, int timeout_ms);
 
 }  // namespace quorate

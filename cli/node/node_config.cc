@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "cli/config/config_keys.h"
 
 namespace quorate {
 namespace {
@@ -91,6 +92,8 @@ BrokerConfig MakeBrokerConfig(const ServerConfig& config, const NodeIdentity& id
   broker.offsets_topic_replication_factor =
       static_cast<int32_t>(config.Int("offsets.topic.replication.factor"));
   broker.offsets_retention = std::chrono::minutes(config.Int("offsets.retention.minutes"));
+  const std::vector<std::string> controllers = SplitList(config.Text("controller.listener.names"));
+  if (!controllers.empty()) broker.controller_listener_name = controllers.front();
   broker.heartbeat_interval = Millis(config.Int("broker.heartbeat.interval.ms"));
   return broker;
 }

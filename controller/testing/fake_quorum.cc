@@ -31,6 +31,18 @@ absl::StatusOr<LogIndex> FakeQuorum::Propose(Term term, std::vector<std::string>
   return first;
 }
 
+QuorumStatus FakeQuorum::Status() const {
+  QuorumStatus status;
+  status.node = self_;
+  status.leader = leaderless_status_ ? kNoNode : leader_.leader;
+  status.role = status.leader == self_ ? "leader" : "follower";
+  status.term = leader_.term;
+  status.commit_index = commit_index_;
+  status.log_end = log_end_;
+  if (status.leader == self_) status.replicas = replicas_;
+  return status;
+}
+
 void FakeQuorum::Lead(bool control_late) {
   CommitAll();
   leader_ = {++term_, self_};

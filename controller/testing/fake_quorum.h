@@ -24,6 +24,8 @@ class FakeQuorum final : public MetadataQuorum {
   QuorumLeader leader() const override { return leader_; }
   LogIndex commit_index() const override { return commit_index_; }
   LogIndex log_end_index() const override { return log_end_; }
+  // What is true of this node, and the replicas that the test set.
+  QuorumStatus Status() const override;
 
   // A new term, led by this node; earlier batches are committed first. The control record of the
   // term is committed before the listeners hear of the activation, unless `control_late`.
@@ -41,6 +43,10 @@ class FakeQuorum final : public MetadataQuorum {
     fail_after_ = after;
   }
   void set_max_batch_bytes(size_t bytes) { max_batch_bytes_ = bytes; }
+  void set_replicas(std::vector<QuorumReplicaStatus> replicas) { replicas_ = std::move(replicas); }
+  // From now on the status names no leader, as when a leader has resigned and its listeners do not
+  // know it yet.
+  void ForgetLeaderInStatus() { leaderless_status_ = true; }
 
   // All batches in the log, committed or not.
   const std::vector<std::shared_ptr<const MetadataBatch>>& log() const { return log_; }
@@ -60,6 +66,8 @@ class FakeQuorum final : public MetadataQuorum {
   size_t max_batch_bytes_ = 1 << 20;
   absl::Status failure_;
   int fail_after_ = 0;
+  std::vector<QuorumReplicaStatus> replicas_;
+  bool leaderless_status_ = false;
 };
 
 }  // namespace quorate::testing

@@ -35,6 +35,7 @@ constexpr char kExpected[] =
     "37 CreatePartitions 0-3 0 2\n"
     "42 DeleteGroups 0-2 0 2\n"
     "44 IncrementalAlterConfigs 0-1 0 1\n"
+    "55 DescribeQuorum 0-2 0 0\n"
     "60 DescribeCluster 0-2 0 0\n"
     "75 DescribeTopicPartitions 0-0 0 0\n";
 

@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "proto/kafka/header.h"
 #include "proto/kafka/messages/api_versions.h"
+#include "proto/kafka/messages/describe_quorum.h"
 #include "proto/kafka/messages/describe_topic_partitions.h"
 #include "proto/kafka/messages/fetch.h"
 #include "proto/kafka/messages/find_coordinator.h"
@@ -252,6 +253,48 @@ TEST(GoldenTest, DescribeTopicPartitionsCursorMayBeNull) {
   ExpectBytes(request, 0, "02 02 't' 00 000007d0 ff 00");
   request.cursor.emplace() = {"t", 1};
   ExpectBytes(request, 0, "02 02 't' 00 000007d0 01 02 't' 00000001 00 00");
+}
+
+TEST(GoldenTest, DescribeQuorumRequest) {
+  DescribeQuorumRequest request;
+  request.topics.push_back({"t", {{0}}});
+  for (int16_t version = 0; version <= 2; ++version) {
+    ExpectBytes(request, version, "02 02 't' 02 00000000 00 00 00");
+  }
+}
+
+TEST(GoldenTest, DescribeQuorumResponse) {
+  DescribeQuorumResponse response;
+  auto& topic = response.topics.emplace_back();
+  topic.topic_name = "t";
+  auto& partition = topic.partitions.emplace_back();
+  partition.leader_id = 1;
+  partition.leader_epoch = 5;
+  partition.high_watermark = 9;
+  auto& voter = partition.current_voters.emplace_back();
+  voter.replica_id = 1;
+  voter.log_end_offset = 10;
+  ExpectBytes(response, 0,
+              "0000 02 02 't' 02 00000000 0000 00000001 00000005 0000000000000009"
+              "02 00000001 000000000000000a 00 01 00 00 00");
+  voter.last_fetch_timestamp = 2;
+  voter.last_caught_up_timestamp = 3;
+  ExpectBytes(response, 1,
+              "0000 02 02 't' 02 00000000 0000 00000001 00000005 0000000000000009"
+              "02 00000001 000000000000000a 0000000000000002 0000000000000003 00 01 00 00 00");
+  response.error_message.reset();
+  partition.error_message = "m";
+  partition.observers.push_back(voter);
+  partition.observers[0].replica_directory_id = OneId();
+  response.nodes.push_back({1, {{"C", "h", 9093}}});
+  ExpectBytes(response, 2,
+              "0000 00 02 02 't' 02 00000000 0000 02 'm' 00000001 00000005 0000000000000009"
+              "02 00000001" +
+                  std::string(kZeroId) +
+                  "000000000000000a 0000000000000002 0000000000000003 00"
+                  "02 00000001 00000000 00000000 00000000 00000001"
+                  "000000000000000a 0000000000000002 0000000000000003 00"
+                  "00 00 02 00000001 02 02 'C' 02 'h' 2385 00 00 00");
 }
 
 TEST(GoldenTest, OffsetCommitRecord) {

@@ -23,10 +23,11 @@ def quorate(*arguments, stdin="", timeout=30):
 
 
 class Node:
-    """A combined controller and broker in `directory`."""
+    """A combined controller and broker in `directory`; or, if it has a `controller`, which is
+    another Node, a broker only."""
 
-    def __init__(self, directory, cluster_id, node_id=1, extra=()):
-        self.directory, self.node_id = directory, node_id
+    def __init__(self, directory, cluster_id, node_id=1, extra=(), controller=None):
+        self.directory, self.node_id, self.controller = directory, node_id, controller
         self.port, self.controller_port = free_port(), free_port()
         self.data = os.path.join(directory, "data")
         self.config = os.path.join(directory, "server.properties")
@@ -42,12 +43,19 @@ class Node:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def controller_address(self):
+        return f"127.0.0.1:{self.controller_port}"
+
     def write_config(self, extra=()):
-        lines = ["process.roles=broker,controller", f"node.id={self.node_id}",
-                 f"listeners=PLAINTEXT://{self.address},"
-                 f"CONTROLLER://127.0.0.1:{self.controller_port}",
+        listeners = [f"PLAINTEXT://{self.address}"]
+        if self.controller is None:
+            listeners.append(f"CONTROLLER://{self.controller_address}")
+        voter = self.controller or self
+        lines = [f"process.roles={'broker' if self.controller else 'broker,controller'}",
+                 f"node.id={self.node_id}", f"listeners={','.join(listeners)}",
                  "controller.listener.names=CONTROLLER",
-                 f"controller.quorum.voters={self.node_id}@127.0.0.1:{self.controller_port}",
+                 f"controller.quorum.voters={voter.node_id}@{voter.controller_address}",
                  f"log.dirs={self.data}", "offsets.topic.replication.factor=1",
                  "group.initial.rebalance.delay.ms=0", *extra]
         with open(self.config, "w") as f:

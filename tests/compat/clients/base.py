@@ -84,6 +84,10 @@ class Client:
         """Returns {partition: committed offset} of a group."""
         raise NotApplicable("has no group description")
 
+    def more_steps(self):
+        """Returns further steps that only this client has: {name: function}."""
+        return {}
+
     def delete(self, topic):
         """Deletes a topic and returns once the client no longer sees it."""
         raise NotApplicable("has no admin client")

@@ -1,5 +1,6 @@
 """Apache Kafka's own command-line tools, through their main classes."""
 
+import json
 import re
 import time
 
@@ -11,6 +12,7 @@ _TOPICS = "org.apache.kafka.tools.TopicCommand"
 _PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
 _CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 _GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+_QUORUM = "org.apache.kafka.tools.MetadataQuorumCommand"
 _DUMP = "org.apache.kafka.tools.DumpLogSegments"
 
 
@@ -69,6 +71,42 @@ class Java(Client):
             if row[5] != "0":
                 raise StepFailed(f"partition {row[2]} shows a lag of {row[5]}")
         return {int(row[2]): int(row[3]) for row in rows if row[1] == topic}
+
+    def more_steps(self):
+        return {"quorum-status": self._quorum_status,
+                "quorum-replication": self._quorum_replication}
+
+    def _quorum(self):
+        """Returns (leader id, {id: voter}) as `describe --status` shows them."""
+        said = self._tool(_QUORUM, "describe", "--status")
+        fields = dict(re.findall(r"^(\w+):\s+(.*)$", said, re.MULTILINE))
+        voters = {voter["id"]: voter for voter in json.loads(fields["CurrentVoters"])}
+        leader = int(fields["LeaderId"])
+        if leader not in voters or int(fields["LeaderEpoch"]) < 1 or \
+                int(fields["HighWatermark"]) < 1:
+            raise StepFailed(f"said {said!r}")
+        return leader, voters
+
+    def _quorum_status(self):
+        leader, voters = self._quorum()
+        without = [id for id, voter in voters.items() if not voter.get("endpoints")]
+        if without:
+            raise StepFailed(f"voters {without} have no endpoints")
+        return f"node {leader} leads {len(voters)} voters"
+
+    def _quorum_replication(self):
+        leader, voters = self._quorum()
+        said = self._tool(_QUORUM, "describe", "--replication", "--human-readable")
+        # Times may be one word (-1) or more (12 ms ago): id, directory, log end, lag, times, role.
+        lines = [line.split() for line in said.splitlines()]
+        rows = {int(line[0]): line for line in lines if line and line[0].isdigit()}
+        roles = {id: row[-1] for id, row in rows.items() if row[-1] != "Observer"}
+        if roles != {id: "Leader" if id == leader else "Follower" for id in voters}:
+            raise StepFailed(f"said {said!r}, the voters are {sorted(voters)}")
+        behind = [row[0] for row in rows.values() if int(row[2]) < 1]
+        if behind:
+            raise StepFailed(f"nodes {behind} have no log end: {said!r}")
+        return f"{len(rows)} rows"
 
     def delete(self, topic):
         self._tool(_TOPICS, "--delete", "--topic", topic)
