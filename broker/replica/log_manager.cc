@@ -274,6 +274,16 @@ void LogManager::Remove(const LogName& name, std::unique_ptr<Log> log) {
             [this, name, log = std::move(log)]() mutable { StartRemove(name, std::move(log)); });
 }
 
+void LogManager::RemoveUnassigned(const std::set<std::string>& assigned) {
+  for (const std::string& name : std::set<std::string>(unopened_)) {
+    if (assigned.count(name) != 0) continue;
+    const auto key = ParseDirectoryName(name);
+    QCHECK(key.has_value());
+    LOG(INFO) << name << ": no replica of this broker any more, removed";
+    Remove(LogName{key->first, key->second, Uuid()}, nullptr);
+  }
+}
+
 void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log) {
   const std::string directory_name = name.DirectoryName();
   const auto place = places_.find(directory_name);

@@ -95,6 +95,10 @@ class LogManager {
   // its files.
   void Remove(const LogName& name, std::unique_ptr<Log> log);
 
+  // Removes what was found at the start and is not in `assigned` (names "<topic>-<n>"): its topic
+  // was deleted, or its replica moved away, while this broker was down (scenario F5).
+  void RemoveUnassigned(const std::set<std::string>& assigned);
+
   // The source's positions moved; they are written within the checkpoint interval.
   void MarkDirty(const std::shared_ptr<Source>& source);
 

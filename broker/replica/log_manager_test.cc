@@ -71,7 +71,7 @@ TEST_F(LogManagerTest, TheMarkIsTakenAwayAtTheStart) {
 }
 
 TEST_F(LogManagerTest, AMarkDoesNotVouchForALogThatWasNotRecovered) {
-  Open();  // ... and crash.
+  ASSERT_TRUE(files_.CreateDirectories("/d/t-0").ok());  // left by a crash
   Begin();
   CloseCleanly(nullptr);
   EXPECT_EQ(Begin(), kNoBrokerEpoch);
@@ -89,6 +89,21 @@ TEST_F(LogManagerTest, TheMetadataLogBesideThePartitionsIsNoneOfThem) {
   Begin();
   CloseCleanly(Open());
   EXPECT_EQ(Begin(), BrokerEpoch(7));
+}
+
+TEST_F(LogManagerTest, WhatIsNoLongerAssignedIsRemovedWithItsCheckpointsAndTheRestStays) {
+  CloseCleanly(Open());
+  ASSERT_TRUE(files_.CreateDirectories("/d/gone-3").ok());
+  ASSERT_TRUE(files_.CreateDirectories("/d/t-0").ok());
+  Begin();
+  manager_->RemoveUnassigned({"t-0"});
+  loop_.RunPosted();
+  EXPECT_TRUE(files_.IsDirectory("/d/t-0"));
+  const auto names = files_.List("/d");
+  ASSERT_TRUE(names.ok());
+  for (const std::string& name : *names) EXPECT_NE(name.substr(0, 4), "gone") << name;
+  CloseCleanly(Open());
+  EXPECT_EQ(Begin(), BrokerEpoch(7)) << "it no longer withholds the mark";
 }
 
 }  // namespace

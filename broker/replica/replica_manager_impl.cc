@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -99,8 +100,18 @@ void ReplicaManager::Impl::ApplyImage(ImagePtr image, const MetadataDelta& delta
   ApplyDeletions(delta);
   ApplyConfigs(delta);
   for (const TopicPartition& id : delta.partitions) ApplyPartition(id);
+  // The first image holds this broker's registration: what it does not assign was taken away.
+  if (!std::exchange(first_image_applied_, true)) RemoveUnassigned();
   ApplyBrokers(delta);
   ArmRetention();
+}
+
+void ReplicaManager::Impl::RemoveUnassigned() {
+  std::set<std::string> assigned;
+  for (const auto& [id, partition] : partitions_) {
+    assigned.insert(partition->log_name().DirectoryName());
+  }
+  logs_.RemoveUnassigned(assigned);
 }
 
 void ReplicaManager::Impl::ApplyBrokers(const MetadataDelta& delta) {

@@ -53,6 +53,7 @@ class ReplicaManager::Impl final : public PartitionEvents {
  private:
   BrokerView ViewOf(NodeId broker) const;
   ReplicaConfig ConfigOf(const std::string& topic) const;
+  void RemoveUnassigned();
   void ApplyBrokers(const MetadataDelta& delta);
   void ApplyDeletions(const MetadataDelta& delta);
   void ApplyConfigs(const MetadataDelta& delta);
@@ -95,6 +96,7 @@ class ReplicaManager::Impl final : public PartitionEvents {
 
   TimerId retention_timer_ = TimerId::kNone;
   bool stopping_ = false;
+  bool first_image_applied_ = false;
   bool stop_clean_ = false;
   Task stop_done_;
   std::vector<LogManager::ToClose> to_close_;
