@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "broker/control/isr_channel.h"
 #include "broker/handlers/group_handlers.h"
-#include "broker/isr_channel.h"
 #include "controller/image/metadata_delta.h"
 
 namespace quorate {

@@ -31,11 +31,11 @@
 #include "absl/functional/any_invocable.h"
 #include "base/event_loop.h"
 #include "base/random.h"
+#include "broker/control/image_view.h"
 #include "broker/group/group.h"
 #include "broker/group/group_requests.h"
 #include "broker/group/group_shard.h"
 #include "broker/group/offsets_log.h"
-#include "broker/image_view.h"
 #include "controller/image/metadata_delta.h"
 
 namespace quorate {

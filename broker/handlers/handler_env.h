@@ -10,14 +10,14 @@
 
 #include "base/event_loop.h"
 #include "base/ids.h"
-#include "broker/broker_config.h"
-#include "broker/controller_channel.h"
+#include "broker/control/broker_config.h"
+#include "broker/control/controller_channel.h"
+#include "broker/control/image_view.h"
+#include "broker/control/producer_id_allocator.h"
+#include "broker/control/topic_creator.h"
 #include "broker/handlers/handler_registry.h"
 #include "broker/handlers/replica_api.h"
-#include "broker/image_view.h"
-#include "broker/producer_id_allocator.h"
 #include "broker/replica/fetch_session.h"
-#include "broker/topic_creator.h"
 
 namespace quorate {
 

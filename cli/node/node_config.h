@@ -5,7 +5,7 @@
 // Pure.
 #pragma once
 
-#include "broker/broker_config.h"
+#include "broker/control/broker_config.h"
 #include "cli/config/server_config.h"
 #include "cli/node/node_directory.h"
 #include "controller/controller_config.h"

@@ -1,4 +1,4 @@
-#include "broker/topic_creator.h"
+#include "broker/control/topic_creator.h"
 
 #include <glog/logging.h>
 

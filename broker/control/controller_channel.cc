@@ -1,4 +1,4 @@
-#include "broker/controller_channel.h"
+#include "broker/control/controller_channel.h"
 
 #include <algorithm>
 #include <vector>

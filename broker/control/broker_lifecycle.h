@@ -1,4 +1,4 @@
-// broker/broker_lifecycle.h
+// broker/control/broker_lifecycle.h
 //
 // BrokerLifecycle keeps this broker registered with the active controller:
 //
@@ -21,7 +21,7 @@
 #include "base/ids.h"
 #include "base/task.h"
 #include "base/uuid.h"
-#include "broker/controller_channel.h"
+#include "broker/control/controller_channel.h"
 #include "controller/image/metadata_image.h"
 
 namespace quorate {

@@ -1,4 +1,4 @@
-// broker/topic_creator.h
+// broker/control/topic_creator.h
 //
 // TopicCreator creates topics that a client merely used (auto.create.topics.enable) or that a
 // coordinator needs. Whoever asks while a creation of the same name is under way shares it.
@@ -17,8 +17,8 @@
 #include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "base/ids.h"
-#include "broker/controller_channel.h"
-#include "broker/image_view.h"
+#include "broker/control/controller_channel.h"
+#include "broker/control/image_view.h"
 #include "controller/image/metadata_image.h"
 
 namespace quorate {

@@ -1,4 +1,4 @@
-// broker/controller_channel.h
+// broker/control/controller_channel.h
 //
 // ControllerChannel calls the active controller: it finds it, follows it when it moves, and
 // retries until the caller's deadline.

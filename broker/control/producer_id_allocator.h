@@ -1,4 +1,4 @@
-// broker/producer_id_allocator.h
+// broker/control/producer_id_allocator.h
 //
 // ProducerIdAllocator hands out producer ids from blocks that the controller gives this broker. A
 // new block is asked for before the current one runs out.
@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
 #include "base/ids.h"
-#include "broker/controller_channel.h"
+#include "broker/control/controller_channel.h"
 
 namespace quorate {
 

@@ -1,4 +1,4 @@
-// broker/isr_channel.h
+// broker/control/isr_channel.h
 //
 // IsrChannel sends the ISR proposals of all partitions to the controller: one AlterPartition call
 // at a time, which carries whatever was proposed while the previous one was under way.
@@ -14,7 +14,7 @@
 
 #include "base/event_loop.h"
 #include "base/ids.h"
-#include "broker/controller_channel.h"
+#include "broker/control/controller_channel.h"
 #include "broker/replica/isr_updater.h"
 
 namespace quorate {

@@ -1,4 +1,4 @@
-#include "broker/producer_id_allocator.h"
+#include "broker/control/producer_id_allocator.h"
 
 #include <glog/logging.h>
 

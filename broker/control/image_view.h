@@ -1,4 +1,4 @@
-// broker/image_view.h
+// broker/control/image_view.h
 //
 // ImageView is the broker loop's newest metadata image, with those who wait for an index of it.
 //

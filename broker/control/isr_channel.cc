@@ -1,4 +1,4 @@
-#include "broker/isr_channel.h"
+#include "broker/control/isr_channel.h"
 
 #include <map>
 #include <utility>

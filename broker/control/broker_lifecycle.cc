@@ -1,4 +1,4 @@
-#include "broker/broker_lifecycle.h"
+#include "broker/control/broker_lifecycle.h"
 
 #include <glog/logging.h>
 

@@ -1,4 +1,4 @@
-#include "broker/image_view.h"
+#include "broker/control/image_view.h"
 
 #include <algorithm>
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "broker/image_view.h"
-#include "broker/isr_channel.h"
-#include "broker/producer_id_allocator.h"
+#include "broker/control/image_view.h"
+#include "broker/control/isr_channel.h"
+#include "broker/control/producer_id_allocator.h"
+#include "broker/control/topic_creator.h"
 #include "broker/testing/fake_rpc.h"
 #include "broker/testing/test_loop.h"
-#include "broker/topic_creator.h"
 #include "controller/image/testing/records.h"
 #include "proto/kafka/status_to_error.h"
 #include "proto/quorate/controller.pb.h"

@@ -1,4 +1,4 @@
-// broker/broker_config.h
+// broker/control/broker_config.h
 //
 // BrokerConfig: all settings the broker's parts need, typed. Made from server.properties by cli/;
 // tests fill it directly. The defaults are those of the keys named beside them.
