@@ -259,6 +259,17 @@ class Log {
                         Gather* gather);
   absl::StatusOr<AppendResult> StageLeaderPiece(const LeaderAppend& piece, size_t index,
                                                 LeaderEpoch epoch, WallMillis now, Gather* gather);
+  // False if the piece is not to be appended: `result` says why (a duplicate, a gap, ...).
+  absl::StatusOr<bool> AcceptProducers(const std::vector<RecordBatchView>& batches,
+                                       const LeaderAppend& piece, size_t index, Gather* gather,
+                                       AppendResult* result) const;
+  void StageLeaderBatch(const RecordBatchView& batch, bool stamp_log_append_time, LeaderEpoch epoch,
+                        WallMillis now, Gather* gather);
+  absl::Status CheckFollowerBatch(const RecordBatchView& batch, LeaderEpoch last_epoch,
+                                  LeaderEpoch max_epoch) const;
+  void StageFollowerBatch(const RecordBatchView& batch, Gather* gather, AppendResult* result);
+  void StageProducer(const RecordBatchView& batch, Offset base, WallMillis timestamp,
+                     Gather* gather);
   absl::Status Commit(Gather* gather);
   void NoteDecided(const DecidedTransaction& decided, Segment* segment);
 

@@ -112,6 +112,62 @@ absl::Status Log::Commit(Gather* gather) {
   return absl::OkStatus();
 }
 
+void Log::StageProducer(const RecordBatchView& batch, Offset base, WallMillis timestamp,
+                        Gather* gather) {
+  if (!batch.has_producer_id()) return;
+  const ProducerEntry* entry = producers_->Find(batch.producer_id());
+  gather->undo.push_back(
+      {batch.producer_id(), entry == nullptr ? std::nullopt : std::make_optional(*entry)});
+  if (const auto decided = producers_->Update(batch, base, timestamp)) {
+    gather->decided.emplace_back(gather->batches.size(), *decided);
+  }
+}
+
+absl::StatusOr<bool> Log::AcceptProducers(const std::vector<RecordBatchView>& batches,
+                                          const LeaderAppend& piece, size_t index, Gather* gather,
+                                          AppendResult* result) const {
+  for (const RecordBatchView& batch : batches) {
+    if (piece.origin == AppendOrigin::kClient && batch.has_producer_id() &&
+        batch.base_sequence() < 0) {
+      return absl::InvalidArgumentError("producer id without sequence");
+    }
+    const ProducerCheck check =
+        piece.origin == AppendOrigin::kRaft ? ProducerCheck() : producers_->Check(batch);
+    if (check.verdict == ProducerVerdict::kAccept) continue;
+    result->verdict = check.verdict;
+    result->bytes = 0;
+    if (check.verdict == ProducerVerdict::kDuplicate) {
+      result->first_offset = check.duplicate.first_offset();
+      result->last_offset = check.duplicate.last_offset;
+      result->max_timestamp = check.duplicate.timestamp;
+      if (piece.stamp_log_append_time) result->log_append_time = check.duplicate.timestamp;
+      // It may be a duplicate of a batch that is only staged.
+      if (result->last_offset >= end_offset_) gather->staged_results.push_back(index);
+    }
+    return false;
+  }
+  return true;
+}
+
+void Log::StageLeaderBatch(const RecordBatchView& batch, bool stamp_log_append_time,
+                           LeaderEpoch epoch, WallMillis now, Gather* gather) {
+  std::array<char, kBatchHeaderBytes>& header = gather->headers.emplace_back();
+  std::copy_n(batch.bytes().data(), kBatchHeaderBytes, header.data());
+  PatchBatchHeader(header.data(), gather->next, epoch);
+  if (stamp_log_append_time) StampLogAppendTime(header.data(), batch.payload(), now);
+  BatchFacts facts = BatchFacts::Of(batch, active().size() + gather->bytes);
+  facts.base_offset = gather->next;
+  facts.last_offset = gather->next + batch.last_offset_delta();
+  facts.epoch = epoch;
+  facts.max_timestamp = stamp_log_append_time ? now : batch.max_timestamp();
+  StageProducer(batch, facts.base_offset, facts.max_timestamp, gather);
+  gather->pieces.emplace_back(header.data(), header.size());
+  if (!batch.payload().empty()) gather->pieces.push_back(batch.payload());
+  gather->batches.push_back(facts);
+  gather->bytes += facts.size;
+  gather->next = facts.last_offset + 1;
+}
+
 absl::StatusOr<AppendResult> Log::StageLeaderPiece(const LeaderAppend& piece, size_t index,
                                                    LeaderEpoch epoch, WallMillis now,
                                                    Gather* gather) {
@@ -131,25 +187,9 @@ absl::StatusOr<AppendResult> Log::StageLeaderPiece(const LeaderAppend& piece, si
   }
   AppendResult result;
   result.bytes = bytes;
-  for (const RecordBatchView& batch : *batches) {
-    if (client && batch.has_producer_id() && batch.base_sequence() < 0) {
-      return absl::InvalidArgumentError("producer id without sequence");
-    }
-    const ProducerCheck check =
-        piece.origin == AppendOrigin::kRaft ? ProducerCheck() : producers_->Check(batch);
-    if (check.verdict == ProducerVerdict::kAccept) continue;
-    result.verdict = check.verdict;
-    result.bytes = 0;
-    if (check.verdict == ProducerVerdict::kDuplicate) {
-      result.first_offset = check.duplicate.first_offset();
-      result.last_offset = check.duplicate.last_offset;
-      result.max_timestamp = check.duplicate.timestamp;
-      if (piece.stamp_log_append_time) result.log_append_time = check.duplicate.timestamp;
-      // It may be a duplicate of a batch that is only staged.
-      if (result.last_offset >= end_offset_) gather->staged_results.push_back(index);
-    }
-    return result;
-  }
+  Q_ASSIGN_OR_RETURN(const bool accepted,
+                     AcceptProducers(*batches, piece, index, gather, &result));
+  if (!accepted) return result;
   WallMillis max_timestamp = kNoTimestamp;
   int64_t records = 0;
   for (const RecordBatchView& batch : *batches) {
@@ -166,29 +206,7 @@ absl::StatusOr<AppendResult> Log::StageLeaderPiece(const LeaderAppend& piece, si
   result.max_timestamp = max_timestamp;
   if (piece.stamp_log_append_time) result.log_append_time = now;
   for (const RecordBatchView& batch : *batches) {
-    std::array<char, kBatchHeaderBytes>& header = gather->headers.emplace_back();
-    std::copy_n(batch.bytes().data(), kBatchHeaderBytes, header.data());
-    PatchBatchHeader(header.data(), gather->next, epoch);
-    if (piece.stamp_log_append_time) StampLogAppendTime(header.data(), batch.payload(), now);
-    const WallMillis timestamp = piece.stamp_log_append_time ? now : batch.max_timestamp();
-    BatchFacts facts = BatchFacts::Of(batch, active().size() + gather->bytes);
-    facts.base_offset = gather->next;
-    facts.last_offset = gather->next + batch.last_offset_delta();
-    facts.epoch = epoch;
-    facts.max_timestamp = timestamp;
-    if (batch.has_producer_id()) {
-      const ProducerEntry* entry = producers_->Find(batch.producer_id());
-      gather->undo.push_back(
-          {batch.producer_id(), entry == nullptr ? std::nullopt : std::make_optional(*entry)});
-      if (const auto decided = producers_->Update(batch, facts.base_offset, timestamp)) {
-        gather->decided.emplace_back(gather->batches.size(), *decided);
-      }
-    }
-    gather->pieces.emplace_back(header.data(), header.size());
-    if (!batch.payload().empty()) gather->pieces.push_back(batch.payload());
-    gather->batches.push_back(facts);
-    gather->bytes += facts.size;
-    gather->next = facts.last_offset + 1;
+    StageLeaderBatch(batch, piece.stamp_log_append_time, epoch, now, gather);
   }
   gather->staged_results.push_back(index);
   return result;
@@ -220,6 +238,42 @@ absl::StatusOr<AppendResult> Log::AppendAsLeader(const LeaderAppend& piece, Lead
   return std::move(AppendAsLeader(std::span(&piece, 1), epoch, now).front());
 }
 
+void Log::StageFollowerBatch(const RecordBatchView& batch, Gather* gather, AppendResult* result) {
+  const BatchFacts facts = BatchFacts::Of(batch, active().size() + gather->bytes);
+  StageProducer(batch, facts.base_offset, facts.max_timestamp, gather);
+  const std::string_view bytes = batch.bytes();
+  if (!gather->pieces.empty() &&
+      gather->pieces.back().data() + gather->pieces.back().size() == bytes.data()) {
+    std::string_view& last = gather->pieces.back();
+    last = {last.data(), last.size() + bytes.size()};
+  } else {
+    gather->pieces.push_back(bytes);
+  }
+  gather->batches.push_back(facts);
+  gather->bytes += facts.size;
+  gather->next = facts.last_offset + 1;
+  if (result->first_offset == kNoOffset) result->first_offset = facts.base_offset;
+  result->last_offset = facts.last_offset;
+  result->max_timestamp = std::max(result->max_timestamp, facts.max_timestamp);
+  result->bytes += facts.size;
+}
+
+// Whether `batch` may come from the leader next, after a batch of `last_epoch`; where it begins is
+// judged apart.
+absl::Status Log::CheckFollowerBatch(const RecordBatchView& batch, LeaderEpoch last_epoch,
+                                     LeaderEpoch max_epoch) const {
+  BatchLimits limits;
+  limits.max_batch_bytes = INT32_MAX;
+  Q_RETURN_IF_ERROR(ValidateBatch(batch, limits, BatchOrigin{true}));
+  const LeaderEpoch epoch = batch.leader_epoch();
+  if (epoch < last_epoch || (max_epoch != kNoLeaderEpoch && epoch > max_epoch)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: batch at %d of leader epoch %d, not in [%d, %d]", directory_,
+        batch.base_offset().value(), epoch.value(), last_epoch.value(), max_epoch.value()));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<AppendResult> Log::AppendAsFollower(const SharedBytes& batches, WallMillis now,
                                                    LeaderEpoch max_epoch) {
   static_cast<void>(now);
@@ -243,17 +297,8 @@ absl::StatusOr<AppendResult> Log::AppendAsFollower(const SharedBytes& batches, W
     if (static_cast<uint64_t>(batch->size_bytes()) > rest.size()) break;
     batch = RecordBatchView::Parse(rest);
     if (!batch.ok()) return refuse(batch.status());
-    BatchLimits limits;
-    limits.max_batch_bytes = INT32_MAX;
-    if (absl::Status bad = ValidateBatch(*batch, limits, BatchOrigin{true}); !bad.ok()) {
-      return refuse(bad);
-    }
-    const LeaderEpoch epoch = batch->leader_epoch();
-    if (epoch < last_epoch || (max_epoch != kNoLeaderEpoch && epoch > max_epoch)) {
-      return refuse(absl::InvalidArgumentError(absl::StrFormat(
-          "%s: batch at %d of leader epoch %d, not in [%d, %d]", directory_,
-          batch->base_offset().value(), epoch.value(), last_epoch.value(), max_epoch.value())));
-    }
+    const absl::Status bad = CheckFollowerBatch(*batch, last_epoch, max_epoch);
+    if (!bad.ok()) return refuse(bad);
     const Offset base = batch->base_offset();
     if (base < gather.next && empty() && gather.empty() && base >= Offset(0) &&
         batch->last_offset() >= gather.next) {
@@ -268,35 +313,13 @@ absl::StatusOr<AppendResult> Log::AppendAsFollower(const SharedBytes& batches, W
     }
     // Epochs that began here and got no record give way to what the leader sends.
     if (gather.empty()) epochs_->TruncateFromEnd(end_offset_);
-    last_epoch = epoch;
+    last_epoch = batch->leader_epoch();
     const bool rolled_before = gather.rolled;
     Q_RETURN_IF_ERROR(
         MakeRoom(batch->size_bytes(), 1, batch->last_offset(), batch->max_timestamp(), &gather));
     result.rolled = result.rolled || (gather.rolled && !rolled_before);
-    BatchFacts facts = BatchFacts::Of(*batch, active().size() + gather.bytes);
-    if (batch->has_producer_id()) {
-      const ProducerEntry* entry = producers_->Find(batch->producer_id());
-      gather.undo.push_back(
-          {batch->producer_id(), entry == nullptr ? std::nullopt : std::make_optional(*entry)});
-      if (const auto decided = producers_->Update(*batch, base, batch->max_timestamp())) {
-        gather.decided.emplace_back(gather.batches.size(), *decided);
-      }
-    }
-    const auto size = static_cast<size_t>(facts.size);
-    if (!gather.pieces.empty() &&
-        gather.pieces.back().data() + gather.pieces.back().size() == rest.data()) {
-      gather.pieces.back() = {gather.pieces.back().data(), gather.pieces.back().size() + size};
-    } else {
-      gather.pieces.push_back(rest.substr(0, size));
-    }
-    gather.batches.push_back(facts);
-    gather.bytes += facts.size;
-    gather.next = facts.last_offset + 1;
-    if (result.first_offset == kNoOffset) result.first_offset = base;
-    result.last_offset = facts.last_offset;
-    result.max_timestamp = std::max(result.max_timestamp, facts.max_timestamp);
-    result.bytes += facts.size;
-    rest.remove_prefix(size);
+    StageFollowerBatch(*batch, &gather, &result);
+    rest.remove_prefix(static_cast<size_t>(batch->size_bytes()));
   }
   Q_RETURN_IF_ERROR(Commit(&gather));
   if (start_within != kNoOffset) {
