@@ -1,6 +1,5 @@
 // quorate quickstart: a cluster on this machine with one command.
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -97,6 +96,7 @@ void PrintWelcome(const LocalCluster& cluster, const ClusterDirectory& directory
   Say(absl::StrFormat("  echo hello | %s produce greetings --bootstrap-server %s", binary, server));
   Say(absl::StrFormat("  %s consume greetings --from-beginning --bootstrap-server %s", binary,
                       server));
+  Say(absl::StrFormat("  %s quorum status --bootstrap-server %s", binary, server));
   Say(absl::StrFormat("  %s metadata log %s", binary, cluster.nodes().front().data_directory));
   Say(absl::StrFormat("  kill -9 %d   # node 1; it comes back, nothing is lost",
                       cluster.nodes().front().process->pid()));
