@@ -212,9 +212,7 @@ void LogManager::StartOpen(const LogName& name, const LogConfig& config, OpenDon
   options.recovery_point = find(directory->recovery_points);
   options.log_start_offset = find(directory->log_starts);
   const std::string path = directory->path + "/" + directory_name;
-  const std::string stray =
-      absl::StrFormat("%s/%s.%08x%s", directory->path, directory_name.substr(0, 200),
-                      static_cast<uint32_t>(env_.random->Next()), std::string(kStraySuffix));
+  const std::string stray = StrayPath(*directory, directory_name);
   struct Result {
     absl::StatusOr<std::unique_ptr<Log>> log;
     bool stray = false;
@@ -270,21 +268,27 @@ void LogManager::ForgetPositions(const LogName& name, Directory* directory) {
 }
 
 void LogManager::Remove(const LogName& name, std::unique_ptr<Log> log) {
-  RunSerial(name.DirectoryName(),
-            [this, name, log = std::move(log)]() mutable { StartRemove(name, std::move(log)); });
+  RunSerial(name.DirectoryName(), [this, name, log = std::move(log)]() mutable {
+    StartRemove(name, std::move(log), Fate::kRemove);
+  });
 }
 
-void LogManager::RemoveUnassigned(const std::set<std::string>& assigned) {
-  for (const std::string& name : std::set<std::string>(unopened_)) {
-    if (assigned.count(name) != 0) continue;
-    const auto key = ParseDirectoryName(name);
+void LogManager::SetAsideUnassigned(const std::set<std::string>& assigned) {
+  for (const std::string& directory_name : std::set<std::string>(unopened_)) {
+    if (assigned.count(directory_name) != 0) continue;
+    const auto key = ParseDirectoryName(directory_name);
     QCHECK(key.has_value());
-    LOG(INFO) << name << ": no replica of this broker any more, removed";
-    Remove(LogName{key->first, key->second, Uuid()}, nullptr);
+    const LogName name{key->first, key->second, Uuid()};
+    RunSerial(directory_name, [this, name] { StartRemove(name, nullptr, Fate::kSetAside); });
   }
 }
 
-void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log) {
+std::string LogManager::StrayPath(const Directory& directory, const std::string& name) const {
+  return absl::StrFormat("%s/%s.%08x%s", directory.path, name.substr(0, 200),
+                         static_cast<uint32_t>(env_.random->Next()), std::string(kStraySuffix));
+}
+
+void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log, Fate fate) {
   const std::string directory_name = name.DirectoryName();
   const auto place = places_.find(directory_name);
   if (place == places_.end() || place->second->failed) {
@@ -297,24 +301,34 @@ void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log) {
   unopened_.erase(directory_name);
   ForgetPositions(name, directory);
   const std::string path = directory->path + "/" + directory_name;
-  const std::string doomed = absl::StrFormat(
-      "%s/%s-%d.%08x%s", directory->path, name.topic_id.ToString(), name.partition.value(),
-      static_cast<uint32_t>(env_.random->Next()), std::string(kDeleteSuffix));
+  const std::string moved_to =
+      fate == Fate::kSetAside
+          ? StrayPath(*directory, directory_name)
+          : absl::StrFormat("%s/%s-%d.%08x%s", directory->path, name.topic_id.ToString(),
+                            name.partition.value(), static_cast<uint32_t>(env_.random->Next()),
+                            std::string(kDeleteSuffix));
   env_.pool->RunThen(
       env_.loop,
-      [fs = env_.file_system, path, doomed, parent = directory->path,
+      [fs = env_.file_system, path, moved_to, parent = directory->path,
        log = std::shared_ptr<Log>(std::move(log))]() -> absl::Status {
         if (log != nullptr) IgnoreError(log->Close(false), "it is being removed");
         if (!fs->Exists(path)) return absl::OkStatus();
-        Q_RETURN_IF_ERROR(fs->Rename(path, doomed));
+        Q_RETURN_IF_ERROR(fs->Rename(path, moved_to));
         return fs->SyncDirectory(parent);
       },
-      [alive = alive_, this, directory_name, directory, doomed](absl::Status moved) {
+      [alive = alive_, this, directory_name, directory, moved_to, fate](absl::Status moved) {
         if (!*alive) return;
-        if (!moved.ok()) LOG(ERROR) << directory_name << ": not removed: " << moved;
-        env_.pool->Run([fs = env_.file_system, doomed] {
-          IgnoreError(fs->RemoveTree(doomed), "tried again at the next start");
-        });
+        if (!moved.ok()) {
+          LOG(ERROR) << directory_name << ": not removed: " << moved;
+        } else if (fate == Fate::kSetAside) {
+          ++strays_;
+          LOG(WARNING) << directory_name << ": this broker has no such replica any more; set aside "
+                       << "as " << moved_to << ", which may be deleted";
+        } else {
+          env_.pool->Run([fs = env_.file_system, moved_to] {
+            IgnoreError(fs->RemoveTree(moved_to), "tried again at the next start");
+          });
+        }
         // The next of this name must not meet the old one's recovery point.
         WriteDirectory(directory, [alive, this, directory_name](absl::Status) {
           if (*alive) FinishSerial(directory_name);

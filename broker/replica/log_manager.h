@@ -95,9 +95,10 @@ class LogManager {
   // its files.
   void Remove(const LogName& name, std::unique_ptr<Log> log);
 
-  // Removes what was found at the start and is not in `assigned` (names "<topic>-<n>"): its topic
-  // was deleted, or its replica moved away, while this broker was down (scenario F5).
-  void RemoveUnassigned(const std::set<std::string>& assigned);
+  // Sets aside (renames to *.stray, as Kafka does) what was found at the start and is not in
+  // `assigned` (names "<topic>-<n>"): its topic was deleted, or its replica moved away, while this
+  // broker was down. Nothing is deleted: metadata that lost a topic must not cost its records.
+  void SetAsideUnassigned(const std::set<std::string>& assigned);
 
   // The source's positions moved; they are written within the checkpoint interval.
   void MarkDirty(const std::shared_ptr<Source>& source);
@@ -147,7 +148,9 @@ class LogManager {
   void OnOpened(const LogName& name, const LogConfig& config, Directory* directory, bool was_stray,
                 absl::StatusOr<std::unique_ptr<Log>> log, OpenDone done);
   void ForgetPositions(const LogName& name, Directory* directory);
-  void StartRemove(const LogName& name, std::unique_ptr<Log> log);
+  enum class Fate { kRemove, kSetAside };
+  void StartRemove(const LogName& name, std::unique_ptr<Log> log, Fate fate);
+  std::string StrayPath(const Directory& directory, const std::string& name) const;
   // Starts a write of the directory's files; `done` runs when what they hold now is durable.
   void WriteDirectory(Directory* directory, absl::AnyInvocable<void(absl::Status)> done);
   void StartWrite(Directory* directory);

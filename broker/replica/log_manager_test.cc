@@ -91,17 +91,24 @@ TEST_F(LogManagerTest, TheMetadataLogBesideThePartitionsIsNoneOfThem) {
   EXPECT_EQ(Begin(), BrokerEpoch(7));
 }
 
-TEST_F(LogManagerTest, WhatIsNoLongerAssignedIsRemovedWithItsCheckpointsAndTheRestStays) {
+TEST_F(LogManagerTest, WhatIsNoLongerAssignedIsSetAsideAndTheRestStays) {
   CloseCleanly(Open());
   ASSERT_TRUE(files_.CreateDirectories("/d/gone-3").ok());
   ASSERT_TRUE(files_.CreateDirectories("/d/t-0").ok());
   Begin();
-  manager_->RemoveUnassigned({"t-0"});
+  manager_->SetAsideUnassigned({"t-0"});
   loop_.RunPosted();
   EXPECT_TRUE(files_.IsDirectory("/d/t-0"));
   const auto names = files_.List("/d");
   ASSERT_TRUE(names.ok());
-  for (const std::string& name : *names) EXPECT_NE(name.substr(0, 4), "gone") << name;
+  int strays = 0;
+  for (const std::string& name : *names) {
+    if (name.substr(0, 4) != "gone") continue;
+    EXPECT_TRUE(name.ends_with(".stray")) << name;
+    ++strays;
+  }
+  EXPECT_EQ(strays, 1);
+  EXPECT_EQ(manager_->stray_count(), 1);
   CloseCleanly(Open());
   EXPECT_EQ(Begin(), BrokerEpoch(7)) << "it no longer withholds the mark";
 }

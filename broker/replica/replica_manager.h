@@ -115,8 +115,8 @@ class ReplicaManager {
   // Costs O(changes). Logs open in the background; requests for a partition that is being opened
   // wait. REQUIRES: `delta` leads from the image of the last call (at first: the empty one) to
   // `image`. The first call comes once the image has the broker's own registration: earlier states
-  // of the log are history and must not be acted on. It removes the logs found at the start that
-  // the image does not assign to this broker.
+  // of the log are history and must not be acted on. It sets the logs aside that were found at
+  // the start and that the image does not assign to this broker.
   void ApplyImage(ImagePtr image, const MetadataDelta& delta);
 
   // Ends fetchers and all waiting requests, flushes and closes every log, writes checkpoints and,

@@ -101,17 +101,17 @@ void ReplicaManager::Impl::ApplyImage(ImagePtr image, const MetadataDelta& delta
   ApplyConfigs(delta);
   for (const TopicPartition& id : delta.partitions) ApplyPartition(id);
   // The first image holds this broker's registration: what it does not assign was taken away.
-  if (!std::exchange(first_image_applied_, true)) RemoveUnassigned();
+  if (!std::exchange(first_image_applied_, true)) SetAsideUnassigned();
   ApplyBrokers(delta);
   ArmRetention();
 }
 
-void ReplicaManager::Impl::RemoveUnassigned() {
+void ReplicaManager::Impl::SetAsideUnassigned() {
   std::set<std::string> assigned;
   for (const auto& [id, partition] : partitions_) {
     assigned.insert(partition->log_name().DirectoryName());
   }
-  logs_.RemoveUnassigned(assigned);
+  logs_.SetAsideUnassigned(assigned);
 }
 
 void ReplicaManager::Impl::ApplyBrokers(const MetadataDelta& delta) {

@@ -53,7 +53,7 @@ class ReplicaManager::Impl final : public PartitionEvents {
  private:
   BrokerView ViewOf(NodeId broker) const;
   ReplicaConfig ConfigOf(const std::string& topic) const;
-  void RemoveUnassigned();
+  void SetAsideUnassigned();
   void ApplyBrokers(const MetadataDelta& delta);
   void ApplyDeletions(const MetadataDelta& delta);
   void ApplyConfigs(const MetadataDelta& delta);
