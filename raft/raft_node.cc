@@ -10,7 +10,7 @@
 #include "base/status_macros.h"
 #include "raft/metadata_batch_codec.h"
 #include "raft/quorum_state_file.h"
-#include "storage/leader_epoch_cache.h"
+#include "raft/term_table.h"
 
 namespace quorate {
 namespace {
@@ -103,9 +103,12 @@ absl::Status RaftNode::OpenFiles() {
   if (stored) initial.hard_state = *stored;
   initial.log_start = LogIndex(log_->log_start_offset().value());
   initial.log_end = LogIndex(log_->end_offset().value());
-  for (const EpochStart& start : log_->epochs().entries()) {
-    if (start.start_offset >= log_->end_offset()) continue;
-    initial.term_starts.Append(Term(start.epoch.value()), LogIndex(start.start_offset.value()));
+  Q_ASSIGN_OR_RETURN(initial.term_starts, TermTableOf(*log_));
+  if (initial.term_starts.last_term() > initial.hard_state.term) {
+    // A term is durable before its first record: one of the two files is not what was written.
+    return absl::DataLossError(absl::StrFormat(
+        "%s: the log holds records of term %d, quorum-state knows of term %d: votes may be lost",
+        directory_, initial.term_starts.last_term().value(), initial.hard_state.term.value()));
   }
   if (initial.log_start > LogIndex(0)) {
     return absl::DataLossError(

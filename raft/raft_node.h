@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "raft/core/raft_core.h"
+#include "raft/log_limit.h"
 #include "raft/metadata_quorum.h"
 #include "raft/raft_config.h"
 #include "raft/raft_status.h"
@@ -107,6 +108,8 @@ class RaftNode final : public MetadataQuorum {
   void Answer(const raft::Reply& reply);
   std::string FetchBytes(const raft::FetchAnswer& answer);
   void CancelStaleFetch();
+  // Logs an oddity of a peer, at most one line per peer and 10 s.
+  void LogPeer(NodeId peer, const char* what, const absl::Status& status);
 
   // --- raft_node_commit.cc: what listeners hear ---
   void Notify();
@@ -136,6 +139,7 @@ class RaftNode final : public MetadataQuorum {
   std::map<raft::CallId, RpcCallId> outgoing_;                 // not ended yet
   std::optional<raft::CallId> fetch_call_;                     // of outgoing_
   bool snapshot_needed_logged_ = false;
+  LogLimit peer_log_limit_{std::chrono::seconds(10)};
 
   std::vector<MetadataListener*> listeners_;
   std::deque<QuorumLeader> leader_changes_;  // not announced yet

@@ -144,35 +144,41 @@ void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method
   if (voter == config_.voters.end()) return;
   const raft::CallId call = request.call;
   const NodeId to = request.to;
-  const RpcCallId rpc = env_.client->Call(
-      voter->second.endpoint, method, std::move(bytes), timeout, env_.loop,
-      Guarded([this, call, to](absl::StatusOr<std::string> response) {
-        outgoing_.erase(call);
-        if (fetch_call_ == call) fetch_call_.reset();
-        raft::Response<ResponseMessage> event{call, to, {}};
-        SharedBytes batches;
-        absl::Status parsed = response.status();
-        if (parsed.ok()) {
-          if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
-            parsed = Parse(*response, &event.message, &batches);
-          } else {
-            parsed = Parse(*response, &event.message);
-          }
-          if (!parsed.ok()) {
-            LOG(ERROR) << "raft node " << config_.node_id << ": node " << to
-                       << " sent what cannot be used: " << parsed;
-          }
-        } else if (absl::IsFailedPrecondition(parsed)) {
-          LOG(ERROR) << "raft node " << config_.node_id << ": node " << to << ": " << parsed;
-        }
-        if (parsed.ok()) {
-          Enqueue({std::move(event), std::move(batches)});
-        } else {
-          Enqueue({raft::CallFailed{call, to}, SharedBytes()});
-        }
-      }));
+  const RpcCallId rpc =
+      env_.client->Call(voter->second.endpoint, method, std::move(bytes), timeout, env_.loop,
+                        Guarded([this, call, to](absl::StatusOr<std::string> response) {
+                          outgoing_.erase(call);
+                          if (fetch_call_ == call) fetch_call_.reset();
+                          raft::Response<ResponseMessage> event{call, to, {}};
+                          SharedBytes batches;
+                          absl::Status parsed = response.status();
+                          if (parsed.ok()) {
+                            if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
+                              parsed = Parse(*response, &event.message, &batches);
+                            } else {
+                              parsed = Parse(*response, &event.message);
+                            }
+                            if (!parsed.ok()) LogPeer(to, "sent what cannot be used", parsed);
+                          } else if (absl::IsFailedPrecondition(parsed)) {
+                            LogPeer(to, "refuses", parsed);
+                          }
+                          if (parsed.ok()) {
+                            Enqueue({std::move(event), std::move(batches)});
+                          } else {
+                            Enqueue({raft::CallFailed{call, to}, SharedBytes()});
+                          }
+                        }));
   outgoing_[call] = rpc;
   if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) fetch_call_ = call;
+}
+
+void RaftNode::LogPeer(NodeId peer, const char* what, const absl::Status& status) {
+  const std::optional<int64_t> suppressed = peer_log_limit_.Admit(peer, env_.loop->Now());
+  if (!suppressed) return;
+  std::string more;
+  if (*suppressed > 0) more = absl::StrFormat(" (and %d times more before)", *suppressed);
+  LOG(ERROR) << "raft node " << config_.node_id << ": node " << peer << " " << what << ": "
+             << status << more;
 }
 
 void RaftNode::CancelStaleFetch() {

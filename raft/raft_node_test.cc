@@ -1,5 +1,6 @@
 #include "raft/raft_node.h"
 
+#include <glog/logging.h>
 #include <gtest/gtest.h>
 
 #include "proto/quorate/raft.pb.h"
@@ -331,6 +332,65 @@ TEST(RaftNode, ALogWithoutQuorumStateIsRefused) {  // I9
   cluster.Kill(1);
   ASSERT_TRUE(cluster.node(1).files.Remove("/meta/__cluster_metadata-0/quorum-state").ok());
   EXPECT_TRUE(absl::IsDataLoss(cluster.Start(1)));
+}
+
+TEST(RaftNode, ALogOfALaterTermThanQuorumStateIsRefused) {  // I9: a vote may be forgotten
+  TestCluster cluster(1, 0);
+  cluster.StartAll();
+  cluster.WaitForLeader();
+  ASSERT_TRUE(cluster.WaitForAll());
+  cluster.Kill(1);
+  ASSERT_TRUE(WriteQuorumState(&cluster.node(1).files, "/meta/__cluster_metadata-0/quorum-state",
+                               {Term(0), {}, kNoNode})
+                  .ok());
+  const absl::Status started = cluster.Start(1);
+  EXPECT_TRUE(absl::IsDataLoss(started)) << started;
+  EXPECT_NE(started.message().find("quorum-state"), std::string::npos) << started;
+}
+
+TEST(RaftNode, ARecordOfNoTermIsRefusedNotBelieved) {  // the term lies outside the checksum
+  TestCluster cluster(1, 0);
+  cluster.StartAll();
+  cluster.WaitForLeader();
+  ASSERT_TRUE(cluster.WaitForAll());
+  cluster.Kill(1);
+  constexpr int kTermOffset = 8 + 4 + 3;  // last byte of the first batch's leader epoch
+  cluster.node(1).files.CorruptByte(kLogFile, kTermOffset, '\0');
+  const absl::Status started = cluster.Start(1);
+  EXPECT_TRUE(absl::IsDataLoss(started)) << started;
+}
+
+// Counts the log lines that hold a text.
+class LineCounter final : public google::LogSink {
+ public:
+  explicit LineCounter(std::string text) : text_(std::move(text)) { google::AddLogSink(this); }
+  ~LineCounter() override { google::RemoveLogSink(this); }
+  void send(google::LogSeverity, const char*, const char*, int, const struct ::tm*,
+            const char* message, size_t length) override {
+    if (std::string_view(message, length).find(text_) == std::string_view::npos) return;
+    ++lines;
+    last = std::string(message, length);
+  }
+  int lines = 0;
+  std::string last;
+
+ private:
+  const std::string text_;
+};
+
+TEST(RaftNode, APeerOfAnotherClusterIsLoggedOncePerTenSeconds) {
+  TestCluster cluster(3, 0);
+  cluster.cluster_ids[NodeId(3)] = "elsewhere";
+  // Node 3 asks 1 and 2 for pre-votes all the time; each refusal is one of these.
+  LineCounter one("raft node 3: node 1 refuses");
+  LineCounter two("raft node 3: node 2 refuses");
+  cluster.StartAll();
+  cluster.world.RunFor(Millis(35000));
+  for (int lines : {one.lines, two.lines}) {
+    EXPECT_GE(lines, 3);
+    EXPECT_LE(lines, 4);
+  }
+  EXPECT_NE(one.last.find("times more before"), std::string::npos) << one.last;
 }
 
 TEST(RaftNode, StatusShowsTheReplicasToTheLeader) {
