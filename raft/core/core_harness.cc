@@ -139,7 +139,7 @@ void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
     if (auto* answer = std::get_if<FetchAnswer>(&reply.message)) {
       if (answer->with_records) {
         const auto from = static_cast<size_t>(answer->fetch_index.value());
-        const size_t end = std::min(node.log.size(), from + 3);  // small answers: more rounds
+        const size_t end = std::min(node.log.size(), from + entries_per_answer);
         for (size_t i = from; i < end; ++i) {
           const LogIndex index(static_cast<int64_t>(i));
           packet.entries.push_back(node.log[i]);
@@ -252,6 +252,20 @@ void CoreCluster::FinishFlush(NodeId id) {
     node.durable = std::max(node.durable, static_cast<size_t>(flush.end.value()));
   }
   Step(id, Flushed{flush.end, flush.truncations});
+}
+
+void CoreCluster::SetDisk(NodeId id, Term term, const std::vector<Term>& log) {
+  CoreNode& node = nodes_.at(id);
+  node.hard = HardState{term, ReplicaKey{}, kNoNode};
+  terms_[id] = term;
+  const bool same =
+      std::equal(log.begin(), log.end(), node.log.begin(), node.log.end(),
+                 [](Term wanted, const Entry& entry) { return wanted == entry.term; });
+  if (same) return;
+  node.log.clear();
+  // Equal terms at an index are equal entries, as far as their logs agree before it.
+  for (Term entry : log) Append(node, entry, 1000 + node.log.size());
+  node.durable = node.log.size();
 }
 
 void CoreCluster::Isolate(NodeId id) {

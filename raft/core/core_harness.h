@@ -73,6 +73,8 @@ class CoreCluster {
   void Tick(NodeId id) { Step(id, quorate::raft::Tick{}); }
   void Propose(NodeId id);      // if it leads
   void FinishFlush(NodeId id);  // the fsync under way, if any, ends
+  // A node that is down finds this on its disk: its term, no vote, and a durable log.
+  void SetDisk(NodeId id, Term term, const std::vector<Term>& log);
   void Deliver(size_t packet);  // takes it out of the bag
   void DeliverAll();            // until the bag is empty; finishes flushes too
   // Lets time pass to the next timer of any live node and delivers everything, `steps` times.
@@ -102,7 +104,8 @@ class CoreCluster {
 
   MonoTime now;
   bool notify_broken = true;
-  CoreConfig config;  // of the next node that starts; `self` is filled in
+  size_t entries_per_answer = 3;  // what an answer to a fetch carries at most
+  CoreConfig config;              // of the next node that starts; `self` is filled in
 
  private:
   void Carry(CoreNode& node, Ready ready, const Packet* cause);

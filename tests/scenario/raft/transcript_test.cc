@@ -6,20 +6,38 @@
 //   run STEPS                    10 ms of time each, all messages are delivered
 //   propose N [COUNT]            entries on node N, not delivered yet
 //   deliver                      all messages and fsyncs
-//   isolate N | cut A B | heal   links
+//   isolate N | cut A B | heal   links; `oneway A B` cuts those from A to B only
+//   silent                       from now on nobody is told of a broken link
 //   crash N | start N            a crash loses what is not fsynced
+//   disk N TERM [TERMS...]       what a node that is down finds: its term, the terms of its log
+//                                (none: the log that it had)
 //   shutdown N                   clean
-//   show                         one line per node: role, term, leader, terms of its log, commit
+//   show                         one line per node: role, term, leader, terms of its log (what
+//                                stands behind a bar is not fsynced), commit
+//   votes                        one line per node: term and vote on its disk
+//
+// Step by step:
+//   wait MS                      time passes
+//   tick N [MS]                  3 s (or so many ms) pass, then node N looks at its timers
+//   flush N                      its fsync ends
+//   answers N                    from now on an answer to a fetch carries at most N records
+//   pass KIND A B                the oldest such message arrives; KIND: prevote, vote, fetch,
+//   begin,
+//                                end, each also with -answer; failure (of a call of B to A)
+//   copy KIND A B                the same, and it stays under way
+//   lose KIND A B                it never arrives
+//   net [KIND]                   what is under way, oldest first
 //
 // To rewrite the expectations: QUORATE_REWRITE=<folder>
 // bazel-bin/tests/scenario/raft/transcript_test
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 
 #include "base/posix/posix_file_system.h"
-#include "raft/core/core_harness.h"
+#include "raft/core/packet_text.h"
 
 namespace quorate::raft {
 namespace {
@@ -38,43 +56,97 @@ std::string Show(CoreCluster& cluster) {
           << node.core->leader();
     }
     out << ", log";
-    for (const Entry& entry : node.log) out << " " << entry.term;
+    for (size_t i = 0; i < node.log.size(); ++i) {
+      out << (i == node.durable ? " | " : " ") << node.log[i].term;
+    }
     if (node.core) out << ", commit " << node.core->commit_index();
     out << "\n";
   }
   return out.str();
 }
 
-// Carries out one command; returns what it shows.
-std::string Execute(const std::string& command, std::unique_ptr<CoreCluster>* cluster) {
-  std::istringstream in(command);
-  std::string verb;
-  int first = 0;
-  int second = 0;
-  in >> verb >> first;
-  const bool has_second = static_cast<bool>(in >> second);
-  const NodeId node(first);
-  if (verb == "cluster") {
-    *cluster = std::make_unique<CoreCluster>(first, has_second ? second : 0, 1);
-    return "";
+std::string Votes(CoreCluster& cluster) {
+  std::ostringstream out;
+  for (auto& [id, node] : cluster.nodes()) {
+    out << id << ": term " << node.hard.term << ", vote " << node.hard.voted_for.node << "\n";
   }
-  CoreCluster& c = **cluster;
-  if (verb == "campaign") {
-    c.now = c.now + Millis(3000);
+  return out.str();
+}
+
+std::string Net(CoreCluster& cluster, const std::string& kind) {
+  std::ostringstream out;
+  for (const Packet& packet : cluster.bag()) {
+    if (!kind.empty() && KindOf(packet) != kind) continue;
+    out << KindOf(packet) << " " << packet.from << " " << packet.to;
+    if (packet.kind != Packet::Kind::kFailed) out << ": " << TextOf(packet);
+    out << "\n";
+  }
+  return out.str().empty() ? "nothing\n" : out.str();
+}
+
+// pass, copy, lose.
+std::string Move(CoreCluster& cluster, const std::string& verb, std::istringstream& in) {
+  std::string kind;
+  int from = 0;
+  int to = 0;
+  in >> kind >> from >> to;
+  auto& bag = cluster.bag();
+  const auto found = std::find_if(bag.begin(), bag.end(), [&](const Packet& packet) {
+    return packet.from == NodeId(from) && packet.to == NodeId(to) && KindOf(packet) == kind;
+  });
+  if (found == bag.end()) return "no such message\n";
+  if (verb == "copy") {
+    bag.push_back(Packet(*found));
+  } else {
+    std::rotate(found, found + 1, bag.end());  // the others stay in their order
+  }
+  if (verb == "lose") {
+    bag.pop_back();
+  } else {
+    cluster.Deliver(bag.size() - 1);
+  }
+  return "";
+}
+
+void SetDisk(CoreCluster& cluster, NodeId node, int term, std::istringstream& in) {
+  std::vector<Term> log;
+  int entry = 0;
+  while (in >> entry) log.push_back(Term(entry));
+  if (log.empty()) {
+    for (const Entry& kept : cluster.node(node).log) log.push_back(kept.term);
+  }
+  cluster.SetDisk(node, Term(term), log);
+}
+
+// Commands with at most two numbers; false if there is none of this name.
+bool Act(CoreCluster& c, const std::string& verb, int first, int second) {
+  const NodeId node(first);
+  if (verb == "campaign" || verb == "tick") {
+    c.now = c.now + Millis(second < 0 ? 3000 : second);
     c.Tick(node);
-    c.DeliverAll();
+    if (verb == "campaign") c.DeliverAll();
   } else if (verb == "run") {
     c.Run(first);
+  } else if (verb == "wait") {
+    c.now = c.now + Millis(first);
   } else if (verb == "propose") {
-    for (int i = 0; i < (has_second ? second : 1); ++i) c.Propose(node);
+    for (int i = 0; i < std::max(second, 1); ++i) c.Propose(node);
   } else if (verb == "deliver") {
     c.DeliverAll();
+  } else if (verb == "flush") {
+    c.FinishFlush(node);
+  } else if (verb == "answers") {
+    c.entries_per_answer = static_cast<size_t>(first);
   } else if (verb == "isolate") {
     c.Isolate(node);
   } else if (verb == "cut") {
     c.Cut(node, NodeId(second));
+  } else if (verb == "oneway") {
+    c.CutOneWay(node, NodeId(second));
   } else if (verb == "heal") {
     c.Heal();
+  } else if (verb == "silent") {
+    c.notify_broken = false;
   } else if (verb == "crash") {
     c.Crash(node);
   } else if (verb == "start") {
@@ -82,12 +154,47 @@ std::string Execute(const std::string& command, std::unique_ptr<CoreCluster>* cl
   } else if (verb == "shutdown") {
     c.Step(node, Shutdown{});
     c.DeliverAll();
-  } else if (verb == "show") {
-    return Show(c);
   } else {
-    return "unknown command\n";
+    return false;
   }
-  return c.violation().empty() ? "" : c.violation() + "\n";
+  return true;
+}
+
+// Carries out one command; returns what it shows.
+std::string Execute(const std::string& command, std::unique_ptr<CoreCluster>* cluster) {
+  std::istringstream in(command.substr(0, command.find('#')));
+  std::string verb;
+  in >> verb;
+  if (verb == "cluster") {
+    int voters = 0;
+    int observers = 0;
+    in >> voters >> observers;
+    *cluster = std::make_unique<CoreCluster>(voters, observers, 1);
+    return "";
+  }
+  CoreCluster& c = **cluster;
+  std::string shown;
+  if (verb == "show") {
+    return Show(c);
+  } else if (verb == "votes") {
+    return Votes(c);
+  } else if (verb == "net") {
+    std::string kind;
+    in >> kind;
+    return Net(c, kind);
+  } else if (verb == "pass" || verb == "copy" || verb == "lose") {
+    shown = Move(c, verb, in);
+  } else {
+    int first = 0;
+    int second = -1;
+    if (in >> first && !(in >> second)) second = -1;
+    if (verb == "disk") {
+      SetDisk(c, NodeId(first), second, in);
+    } else if (!Act(c, verb, first, second)) {
+      shown = "unknown command\n";
+    }
+  }
+  return shown + (c.violation().empty() ? "" : c.violation() + "\n");
 }
 
 // `text` with the output of every command as it is now.
@@ -123,14 +230,19 @@ TEST(RaftTranscripts, EachShowsWhatItSays) {
     ++transcripts;
     const auto text = files.ReadFile(folder + "/" + name);
     ASSERT_TRUE(text.ok()) << text.status();
+    EXPECT_TRUE(text->starts_with("# ")) << name << " does not say what it shows";
     const std::string replayed = Replay(*text);
+    for (const char* wrong :
+         {"unknown command", "no such message", "\nI1", "\nI3", "\nI4", "\nI5"}) {
+      EXPECT_EQ(replayed.find(wrong), std::string::npos) << name << ": " << wrong;
+    }
     if (rewrite != nullptr) {
       ASSERT_TRUE(files.WriteFileAtomically(folder + "/" + name, replayed).ok());
     } else {
       EXPECT_EQ(replayed, *text) << name;
     }
   }
-  EXPECT_GE(transcripts, 5);
+  EXPECT_GE(transcripts, 40);
 }
 
 }  // namespace
