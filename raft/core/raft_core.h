@@ -67,6 +67,8 @@ class RaftCore {
   std::optional<CallId> fetch_in_flight() const { return fetcher_.in_flight; }
 
  private:
+  friend class RaftCorePeer;  // tests/search: normalises and compares states
+
   // --- raft_core.cc: dispatch, terms and roles ---
   void Handle(const Tick& event);
   void Handle(const Appended& event);
