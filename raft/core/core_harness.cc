@@ -309,9 +309,11 @@ void CoreCluster::CheckLeader(CoreNode& node) {
   auto [it, added] = leaders_.try_emplace(node.core->term(), node.id);
   if (it->second != node.id) Violated("I1: two leaders in one term");
   if (!added) return;
-  // I4: what is committed is in the log of every later leader.
-  if (node.log.size() < committed_.size() ||
-      (!committed_.empty() && node.log[committed_.size() - 1].chain != committed_.back())) {
+  // I4: what was committed in a term is in the log of every leader of a later one. (A leader of an
+  // older term may still come up; it lacks some and commits nothing.)
+  size_t end = 0;
+  while (end < committed_.size() && committed_in_[end] < node.core->term()) ++end;
+  if (node.log.size() < end || (end > 0 && node.log[end - 1].chain != committed_[end - 1])) {
     Violated("I4: a leader lacks a committed entry");
   }
 }
@@ -332,6 +334,7 @@ void CoreCluster::CheckCommit(CoreNode& node) {
     }
     if (holders < config.voters.majority()) Violated("I5: committed without a durable majority");
     committed_.push_back(node.log[i].chain);
+    committed_in_.push_back(node.core->term());
   }
 }
 

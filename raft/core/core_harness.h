@@ -125,6 +125,7 @@ class CoreCluster {
   std::map<Term, NodeId> leaders_;                       // I1
   std::map<std::pair<int64_t, Term>, uint64_t> chains_;  // I3
   std::vector<uint64_t> committed_;                      // chain hash per index: I4, I5
+  std::vector<Term> committed_in_;                       // the term in which it was: I4
   std::map<NodeId, Term> terms_;                         // I2
   std::map<NodeId, LogIndex> commits_;                   // I5
   std::string violation_;

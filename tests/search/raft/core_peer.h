@@ -15,6 +15,14 @@ namespace quorate::raft {
 class RaftCorePeer {
  public:
   static MonoTime now(const RaftCore& core) { return core.now_; }
+  // When a follower that waits for its fsync fetches all the same.
+  static MonoTime SignOfLife(const RaftCore& core) {
+    return core.fetcher_.last_answer + core.config_.fetch_timeout / 4;
+  }
+  static bool WaitsForFsync(const RaftCore& core) {
+    return core.role_ == Role::kFollower && !core.fetcher_.in_flight &&
+           core.durable_end_ < core.log_end_ && core.now_ < SignOfLife(core);
+  }
   static const CoreConfig& config(const RaftCore& core) { return core.config_; }
 
   // Numbers the open calls from 1; returns what became of calls 0 to 7.
@@ -56,7 +64,6 @@ class RaftCorePeer {
     const auto fix = [then, now](MonoTime* time) {
       if (*time != MonoTime::Max()) *time = *time <= then ? now : now + Millis(1000);
     };
-    core->now_ = now;
     core->ready_ = Ready{};
     core->hard_.leader = kNoNode;
     core->campaign_at_ = now;
@@ -65,7 +72,11 @@ class RaftCorePeer {
     fix(&core->fetcher_.deadline);
     fix(&core->fetcher_.retry_at);
     fix(&core->fetcher_.campaign_at);
-    if (core->role_ == Role::kFollower) core->fetcher_.last_answer = now;
+    if (core->role_ == Role::kFollower) {
+      const bool silent = then >= SignOfLife(*core);
+      core->fetcher_.last_answer = silent ? now - core->config_.fetch_timeout / 4 : now;
+    }
+    core->now_ = now;
     if (core->role_ != Role::kLeader) return;
     LeaderState fresh(core->config_.self.node, core->config_.voters, core->leader_->term_start(),
                       now);
@@ -113,7 +124,8 @@ class RaftCorePeer {
            (fetcher.retry_at == MonoTime::Max() ? 16
             : core.now_ < fetcher.retry_at      ? 32
                                                 : 0) +
-           (fetcher.campaign_at == MonoTime::Max() ? 64 : 0));
+           (fetcher.campaign_at == MonoTime::Max() ? 64 : 0) +
+           (core.now_ < SignOfLife(core) ? 128 : 0));
   }
 };
 

@@ -30,10 +30,12 @@ struct ModelOptions {
   int values = 2;      // proposals
   int crashes = 1;     // with a restart; any part of what is not fsynced is lost
   int duplicates = 1;  // deliveries of a message that stays
+  int failures = 0;    // fetches whose caller learns that there will be no answer
   size_t entries_per_answer = 1;
-  // Fewer, larger steps, to see deeper: a request and its answer are one (or the answer is lost),
-  // and an append is durable at once.
-  bool coarse = false;
+  // Fewer, larger steps, to see deeper: a request and its answer are one (or the answer is lost);
+  bool whole_calls = false;
+  // an append is durable at once.
+  bool fsync_at_once = false;
   // Where the nodes start from: by node, the term on its disk and the terms of its log. To look at
   // what is too far away from empty disks.
   struct Disk {
@@ -48,9 +50,11 @@ struct ModelOptions {
 struct History {
   std::array<int8_t, 8> leaders{};  // by term; 0: none yet
   std::vector<Entry> committed;
+  std::vector<Term> committed_in;  // for each, the term in which it was
   uint8_t values = 0;
   uint8_t crashes = 0;
   uint8_t duplicates = 0;
+  uint8_t failures = 0;
 };
 
 struct ClusterState {
@@ -60,13 +64,24 @@ struct ClusterState {
 };
 
 // One step, in 32 bits: enough to repeat it on the state it was taken in.
-enum class StepKind : uint8_t { kTimer, kFlush, kPropose, kCrash, kDeliver, kKeep, kCall, kLost };
+enum class StepKind : uint8_t {
+  kTimer,
+  kFlush,
+  kPropose,
+  kCrash,
+  kDeliver,
+  kKeep,  // delivered, and stays under way
+  kCall,  // a request and its answer
+  kLost,  // a request whose answer is lost
+  kFail,
+  kNudge
+};
 struct ClusterStep {
   StepKind kind = StepKind::kTimer;
   uint32_t argument = 0;  // node; kCrash: node * 16 + kept; else a message
-  uint32_t Code() const { return (static_cast<uint32_t>(kind) << 29) | argument; }
+  uint32_t Code() const { return (static_cast<uint32_t>(kind) << 28) | argument; }
   static ClusterStep Of(uint32_t code) {
-    return {static_cast<StepKind>(code >> 29), code & 0x1fffffff};
+    return {static_cast<StepKind>(code >> 28), code & 0x0fffffff};
   }
 };
 
@@ -114,6 +129,8 @@ class Model {
   uint32_t NumberOf(NodeState&& state);
   uint32_t NumberOf(const Packet& packet);
   uint32_t NumberOf(const History& history);
+  // The history with one more of what `step` counts.
+  uint32_t Counted(uint32_t history, StepKind step);
   uint32_t WithCall(uint32_t message, uint8_t call);
   const Transition& RunCached(uint32_t node, NodeEvent::Kind kind, uint32_t argument);
   // Applies one event of node `at` to `state`; `message`: what is taken out of the network.
@@ -135,6 +152,7 @@ class Model {
   absl::flat_hash_map<std::string, uint32_t> message_numbers_;
   std::deque<History> histories_;
   absl::flat_hash_map<std::string, uint32_t> history_numbers_;
+  std::deque<std::array<uint32_t, 10>> counted_;  // by history and step; + 1, 0: not made yet
   std::deque<Transition> transitions_;
   absl::flat_hash_map<uint64_t, uint32_t> transition_numbers_;
 };

@@ -61,6 +61,8 @@ Event EventOf(const NodeEvent& event, const NodeState& node, const RaftCore& cor
       return Appended{LogIndex(static_cast<int64_t>(node.log.size()) + 1)};
     case NodeEvent::Kind::kDeliver:
       return search::EventOf(*event.packet);
+    case NodeEvent::Kind::kFail:
+      return CallFailed{*core.fetch_in_flight(), core.leader()};
     default:
       return Tick{};
   }
@@ -70,6 +72,7 @@ Event EventOf(const NodeEvent& event, const NodeState& node, const RaftCore& cor
 bool Step(RaftCore* core, const NodeEvent& event, const Event& input, Ready* ready) {
   MonoTime now = RaftCorePeer::now(*core);
   if (event.kind == NodeEvent::Kind::kTimer) now = now + kLong;
+  if (event.kind == NodeEvent::Kind::kNudge) now = std::max(now, RaftCorePeer::SignOfLife(*core));
   return Runs([&] { *ready = core->Step(now, 0, input); });
 }
 
@@ -137,15 +140,23 @@ void Renumber(Outcome* outcome) {
   RaftCorePeer::SetTruncations(&outcome->next.raw, truncations);
 }
 
+// With these the disk is wrong at once; what comes of it is the question.
+bool VoteBugs(const RaftCore& core) {
+  const BugSwitches& bugs = RaftCorePeer::config(core).bugs;
+  return bugs.vote_without_persisting || bugs.forget_vote_on_step_down;
+}
+
 void CheckAlone(const NodeState& before, bool crashed, Outcome* outcome) {
   const NodeState& after = outcome->next;
   if (!outcome->violation.empty()) return;
   if (after.core.log_end().value() != static_cast<int64_t>(after.log.size())) {
     outcome->violation = "the core's log end is not the log's";
+  } else if (!VoteBugs(after.core) && (after.core.hard_state().term != after.disk.term ||
+                                       after.core.hard_state().voted_for != after.disk.voted_for)) {
+    outcome->violation = "I2: term and vote in memory differ from the disk";
   } else if (!crashed && after.core.commit_index() < before.core.commit_index()) {
     outcome->violation = "I5: a commit index went back";
-  } else if (after.core.term() < before.core.term() &&
-             !RaftCorePeer::config(after.core).bugs.vote_without_persisting) {
+  } else if (after.core.term() < before.core.term() && !VoteBugs(after.core)) {
     outcome->violation = "I2: a term went back";
   }
 }

@@ -28,8 +28,9 @@ constexpr int kNodes = 3;
 
 struct NodeEvent {
   // kTimer: longer than any time-out has passed. kCrash: and starts again; of what is not fsynced
-  // it keeps up to the log end `kept`.
-  enum class Kind : uint8_t { kTimer, kFlush, kPropose, kCrash, kDeliver };
+  // it keeps up to the log end `kept`. kFail: the fetch under way fails (its link broke).
+  // kNudge: a follower whose fsync takes long shows that it lives.
+  enum class Kind : uint8_t { kTimer, kFlush, kPropose, kCrash, kDeliver, kFail, kNudge };
   Kind kind = Kind::kTimer;
   const Packet* packet = nullptr;  // kDeliver
   uint64_t value = 0;              // kPropose

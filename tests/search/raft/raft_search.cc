@@ -1,7 +1,9 @@
 // Searches all states of three real Raft cores, breadth first (README.md).
 //
 // usage: raft_search [--states=N] [--depth=N] [--seconds=N] [--terms=N] [--values=N] [--crashes=N]
-//                    [--duplicates=N] [--entries=N] [--coarse] [--mutant=NAME] [--disks=D/D/D]
+//                    [--duplicates=N] [--failures=N] [--entries=N] [--coarse] [--mutant=NAME]
+//                    [--disks=D/D/D] [--whole_calls] [--fsync_at_once]
+// --coarse stands for the last two.
 // D is what a node finds at the start: its term, ':', the terms of its log, one digit each.
 // The last line is `raft search: N distinct states, depth D, V violations`; exit 1 on a violation.
 #include <chrono>
@@ -17,8 +19,10 @@ namespace {
 int Usage(const std::string& wrong) {
   std::fprintf(stderr,
                "raft_search: %s\nusage: raft_search [--states=N] [--depth=N] [--seconds=N] "
-               "[--terms=1..7] [--values=N]\n  [--crashes=N] [--duplicates=N] [--entries=N] "
-               "[--coarse] [--mutant=NAME] [--disks=TERM:LOG/TERM:LOG/TERM:LOG]\nmutants:",
+               "[--terms=1..7] [--values=N]\n  [--crashes=N] [--duplicates=N] [--failures=N] "
+               "[--entries=N] "
+               "[--coarse] [--whole_calls] [--fsync_at_once]\n  [--mutant=NAME] "
+               "[--disks=TERM:LOG/TERM:LOG/TERM:LOG]\nmutants:",
                wrong.c_str());
   for (const std::string& name : MutantNames()) std::fprintf(stderr, " %s", name.c_str());
   std::fprintf(stderr, "\n");
@@ -52,7 +56,11 @@ bool Parse(const std::string& argument, SearchOptions* options) {
   const std::string value = equals == std::string::npos ? "" : argument.substr(equals + 1);
   if (name == "--mutant") return SetMutant(value, &options->model.bugs);
   if (name == "--disks") return ParseDisks(value, &options->model);
-  if (argument == "--coarse") return options->model.coarse = true;
+  if (argument == "--whole_calls" || argument == "--coarse") options->model.whole_calls = true;
+  if (argument == "--fsync_at_once" || argument == "--coarse") options->model.fsync_at_once = true;
+  if (equals == std::string::npos) {
+    return argument == "--whole_calls" || argument == "--fsync_at_once" || argument == "--coarse";
+  }
   char* end = nullptr;
   const long long number = std::strtoll(value.c_str(), &end, 10);
   if (value.empty() || *end != '\0' || number < 0) return false;
@@ -65,6 +73,7 @@ bool Parse(const std::string& argument, SearchOptions* options) {
     return (options->model.entries_per_answer = static_cast<size_t>(small)) > 0;
   if (name == "--values") return (options->model.values = small) < 90;
   if (name == "--crashes") return (options->model.crashes = small) < 90;
+  if (name == "--failures") return (options->model.failures = small) < 90;
   if (name == "--duplicates") return (options->model.duplicates = small) < 90;
   return false;
 }

@@ -68,7 +68,7 @@ class Searcher {
 
   SearchResult Run() {
     const ClusterState first = model_.First();
-    Visit(first, 0, 0);
+    Visit(first, Model::FingerprintOf(first), 0, 0);
     next_.Swap(&level_);
     bool more = true;
     while (more && level_.size() > 0) {
@@ -89,30 +89,39 @@ class Searcher {
   }
 
  private:
-  bool Visit(const ClusterState& state, uint32_t parent, uint32_t code) {
-    if (!seen_.Insert(Model::FingerprintOf(state))) return false;
+  void Visit(const ClusterState& state, uint64_t fingerprint, uint32_t parent, uint32_t code) {
+    if (!seen_.Insert(fingerprint)) return;
     parents_.push_back({parent, code});
     next_.Push(state);
-    return true;
   }
 
   // False when the search ends here.
   bool ExpandLevel() {
     ClusterState state;
-    ClusterState successor;
     std::string violation;
     std::vector<ClusterStep> steps;
+    // All successors are made first, so that their places in the table are there when they are
+    // looked up.
+    std::vector<ClusterState> successors;
+    std::vector<std::pair<uint64_t, uint32_t>> found;  // fingerprint, step
     while (level_.Pop(&state)) {
       const uint32_t number = expanded_++;
       model_.ListSteps(state, &steps);
+      if (successors.size() <= steps.size()) successors.resize(steps.size() + 1);
+      found.clear();
       for (const ClusterStep step : steps) {
+        ClusterState& successor = successors[found.size()];
         if (!model_.Take(state, step, &successor, &violation)) continue;
         ++result_.steps;
         if (!violation.empty()) {
           Report(number, step, violation);
           return false;
         }
-        Visit(successor, number, step.Code());
+        found.emplace_back(Model::FingerprintOf(successor), step.Code());
+        seen_.Prefetch(found.back().first);
+      }
+      for (size_t i = 0; i < found.size(); ++i) {
+        Visit(successors[i], found[i].first, number, found[i].second);
       }
       if (seen_.size() >= options_.states) {
         ++result_.depth;
