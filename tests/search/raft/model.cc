@@ -156,6 +156,14 @@ void Model::ListSteps(const ClusterState& state, std::vector<ClusterStep>* steps
   }
 }
 
+void Model::NoteReached(const NodeState& from, const NodeState& to, NodeEvent::Kind kind) {
+  if (to.core.role() == Role::kLeader) {
+    reached_.leader_term = std::max(reached_.leader_term, static_cast<int>(to.core.term().value()));
+  }
+  reached_.commit = std::max(reached_.commit, static_cast<int>(to.core.commit_index().value()));
+  if (kind == NodeEvent::Kind::kDeliver && to.log.size() < from.log.size()) ++reached_.truncations;
+}
+
 const Model::Transition& Model::RunCached(uint32_t node, NodeEvent::Kind kind, uint32_t argument) {
   const uint64_t key =
       (static_cast<uint64_t>(node) << 32) | (static_cast<uint64_t>(kind) << 29) | argument;
@@ -178,6 +186,7 @@ const Model::Transition& Model::RunCached(uint32_t node, NodeEvent::Kind kind, u
                 from.log.size() != to.log.size() ||
                 !std::equal(from.log.begin(), from.log.end(), to.log.begin(), SameEntry);
   if (result.violation.empty() || !result.violation.starts_with("a node halts")) {
+    NoteReached(from, to, kind);
     for (const Packet& packet : outcome.sent) result.sent.push_back(NumberOf(packet));
     result.next = NumberOf(std::move(outcome.next));
   } else {

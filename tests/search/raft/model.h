@@ -85,6 +85,13 @@ struct ClusterStep {
   }
 };
 
+// What was seen on the way, so that a search that found nothing wrong is known to have looked.
+struct Reached {
+  int leader_term = 0;       // the highest one with a leader
+  int commit = 0;            // the highest commit index
+  uint64_t truncations = 0;  // different ones: node state and event
+};
+
 class Model {
  public:
   explicit Model(const ModelOptions& options);
@@ -104,6 +111,7 @@ class Model {
   std::string TextOf(ClusterStep step) const;
   std::string TextOf(const ClusterState& state) const;
 
+  const Reached& reached() const { return reached_; }
   size_t node_states() const { return nodes_.size(); }
   size_t messages() const { return messages_.size(); }
   size_t core_steps() const { return transitions_.size(); }
@@ -132,6 +140,7 @@ class Model {
   // The history with one more of what `step` counts.
   uint32_t Counted(uint32_t history, StepKind step);
   uint32_t WithCall(uint32_t message, uint8_t call);
+  void NoteReached(const NodeState& from, const NodeState& to, NodeEvent::Kind kind);
   const Transition& RunCached(uint32_t node, NodeEvent::Kind kind, uint32_t argument);
   // Applies one event of node `at` to `state`; `message`: what is taken out of the network.
   bool Apply(ClusterState* state, size_t at, NodeEvent::Kind kind, uint32_t argument,
@@ -155,6 +164,7 @@ class Model {
   std::deque<std::array<uint32_t, 10>> counted_;  // by history and step; + 1, 0: not made yet
   std::deque<Transition> transitions_;
   absl::flat_hash_map<uint64_t, uint32_t> transition_numbers_;
+  Reached reached_;
 };
 
 }  // namespace quorate::raft::search

@@ -104,6 +104,9 @@ int Main(int argc, char** argv) {
               static_cast<unsigned long long>(result.node_states),
               static_cast<unsigned long long>(result.messages), options.clock(),
               result.exhausted ? "; these are all states within the bounds" : "");
+  std::printf("reached: a leader of term %d, commit index %d, %llu truncations\n",
+              result.reached.leader_term, result.reached.commit,
+              static_cast<unsigned long long>(result.reached.truncations));
   std::printf("raft search: %llu distinct states, depth %d, %d violations\n",
               static_cast<unsigned long long>(result.states), result.depth, result.violations);
   return result.violations > 0 ? 1 : 0;

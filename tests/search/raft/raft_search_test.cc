@@ -36,6 +36,33 @@ TEST(RaftSearch, FindsNothingWrongWithBrokenLinks) {
   EXPECT_EQ(result.violations, 0) << result.violation;
 }
 
+// All that one election and a proposal can do.
+TEST(RaftSearch, SeesAllOfOneElection) {
+  SearchOptions options;
+  options.states = 1'000'000;
+  options.model.whole_calls = true;
+  options.model.values = 1;
+  options.model.crashes = options.model.duplicates = 0;
+  options.model.disks = {{{1, {Term(1), Term(1)}}, {1, {Term(1), Term(1)}}, {1, {Term(1)}}}};
+  const SearchResult result = Search(options);
+  EXPECT_EQ(result.violations, 0) << result.violation;
+  EXPECT_TRUE(result.exhausted);
+  EXPECT_EQ(result.reached.leader_term, 2);
+  EXPECT_EQ(result.reached.commit, 4);
+}
+
+TEST(RaftSearch, SeesTruncations) {
+  SearchOptions options;
+  options.states = 100'000;
+  options.model.whole_calls = true;
+  options.model.terms = 3;
+  options.model.crashes = options.model.duplicates = 0;
+  options.model.disks = {{{2, {Term(1)}}, {2, {}}, {2, {Term(2)}}}};
+  const SearchResult result = Search(options);
+  EXPECT_EQ(result.violations, 0) << result.violation;
+  EXPECT_GT(result.reached.truncations, 0u);
+}
+
 TEST(RaftSearch, TwoRunsAreTheSame) {
   SearchOptions options;
   options.states = 50'000;

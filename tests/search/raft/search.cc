@@ -82,6 +82,7 @@ class Searcher {
     }
     result_.exhausted = level_.size() == 0;
     result_.states = seen_.size();
+    result_.reached = model_.reached();
     result_.node_states = model_.node_states();
     result_.messages = model_.messages();
     result_.core_steps = model_.core_steps();

@@ -36,6 +36,7 @@ struct SearchResult {
   std::string violation;
   int violation_depth = 0;
   std::vector<std::string> path;  // lines of a transcript: steps, and what each leaves
+  Reached reached;
   uint64_t node_states = 0, messages = 0, core_steps = 0;
 };
 
