@@ -7,9 +7,9 @@
 namespace quorate::raft {
 namespace {
 
-Uuid DirectoryOf(NodeId id) {
+Uuid DirectoryOf(NodeId id, int disk_number = 0) {
   std::array<uint8_t, 16> bytes{};
-  bytes[0] = 7;
+  bytes[0] = static_cast<uint8_t>(7 + disk_number);
   bytes[15] = static_cast<uint8_t>(id.value());
   return Uuid(bytes);
 }
@@ -44,7 +44,7 @@ CoreCluster::CoreCluster(int voters, int observers, uint64_t seed, const BugSwit
 void CoreCluster::Start(NodeId id) {
   CoreNode& node = nodes_.at(id);
   CoreConfig own = config;
-  own.self = {id, DirectoryOf(id)};
+  own.self = {id, DirectoryOf(id, node.disk_number)};
   InitialState initial;
   initial.hard_state = node.hard;
   for (size_t i = 0; i < node.log.size(); ++i) {
@@ -266,6 +266,16 @@ void CoreCluster::SetDisk(NodeId id, Term term, const std::vector<Term>& log) {
   // Equal terms at an index are equal entries, as far as their logs agree before it.
   for (Term entry : log) Append(node, entry, 1000 + node.log.size());
   node.durable = node.log.size();
+}
+
+void CoreCluster::ReplaceDisk(NodeId id) {
+  CoreNode& node = nodes_.at(id);
+  ++node.disk_number;
+  node.observer = true;
+  node.hard = HardState{};
+  node.log.clear();
+  node.durable = 0;
+  terms_[id] = Term(0);
 }
 
 void CoreCluster::Isolate(NodeId id) {

@@ -42,6 +42,7 @@ struct Packet {
 struct CoreNode {
   NodeId id;
   bool observer = false;
+  int disk_number = 0;  // how often its disk was replaced
   // Disk.
   HardState hard;
   std::vector<Entry> log;  // with what is not fsynced
@@ -75,6 +76,8 @@ class CoreCluster {
   void FinishFlush(NodeId id);  // the fsync under way, if any, ends
   // A node that is down finds this on its disk: its term, no vote, and a durable log.
   void SetDisk(NodeId id, Term term, const std::vector<Term>& log);
+  // A node that is down gets an empty disk, which is another directory: it is no voter any more.
+  void ReplaceDisk(NodeId id);
   void Deliver(size_t packet);  // takes it out of the bag
   void DeliverAll();            // until the bag is empty; finishes flushes too
   // Lets time pass to the next timer of any live node and delivers everything, `steps` times.

@@ -11,6 +11,7 @@
 //   crash N | start N            a crash loses what is not fsynced
 //   disk N TERM [TERMS...]       what a node that is down finds: its term, the terms of its log
 //                                (none: the log that it had)
+//   replace N                    a node that is down gets another, empty disk
 //   shutdown N                   clean
 //   show                         one line per node: role, term, leader, terms of its log (what
 //                                stands behind a bar is not fsynced), commit
@@ -151,6 +152,8 @@ bool Act(CoreCluster& c, const std::string& verb, int first, int second) {
     c.Crash(node);
   } else if (verb == "start") {
     c.Start(node);
+  } else if (verb == "replace") {
+    c.ReplaceDisk(node);
   } else if (verb == "shutdown") {
     c.Step(node, Shutdown{});
     c.DeliverAll();
