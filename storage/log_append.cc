@@ -187,8 +187,7 @@ absl::StatusOr<AppendResult> Log::StageLeaderPiece(const LeaderAppend& piece, si
   }
   AppendResult result;
   result.bytes = bytes;
-  Q_ASSIGN_OR_RETURN(const bool accepted,
-                     AcceptProducers(*batches, piece, index, gather, &result));
+  Q_ASSIGN_OR_RETURN(const bool accepted, AcceptProducers(*batches, piece, index, gather, &result));
   if (!accepted) return result;
   WallMillis max_timestamp = kNoTimestamp;
   int64_t records = 0;
