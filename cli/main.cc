@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   quorate::RegisterClusterCommands(app, &exit_code);
   quorate::RegisterQuorumCommand(app, &exit_code);
   quorate::RegisterMetadataCommands(app, &exit_code);
+  quorate::RegisterSimulateCommand(app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

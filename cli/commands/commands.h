@@ -18,5 +18,6 @@ void RegisterClusterCommands(CLI::App& app, int* exit_code);    // cluster info
 void RegisterQuorumCommand(CLI::App& app, int* exit_code);      // quorum status
 void RegisterMetadataCommands(CLI::App& app, int* exit_code);   // metadata log
 void RegisterQuickstartCommand(CLI::App& app, int* exit_code);  // quickstart
+void RegisterSimulateCommand(CLI::App& app, int* exit_code);    // simulate
 
 }  // namespace quorate

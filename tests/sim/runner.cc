@@ -1,131 +1,41 @@
 #include "tests/sim/runner.h"
 
 #include <poll.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <map>
-#include <string>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "tests/sim/cluster/simulation.h"
+#include "tests/sim/seed_run.h"
+#include "tests/sim/shrinker.h"
 
 namespace quorate::sim {
 namespace {
 
-// What a seed's process tells its parent, as lines "key value".
-struct SeedReport {
-  uint64_t seed = 0;
-  bool passed = false;
-  std::map<std::string, std::string> fields;
-  std::vector<std::string> details;  // violations, then the log
-};
+constexpr double kProgressSeconds = 10;
 
-struct Child {
-  pid_t pid = 0;
-  int pipe = -1;
-  uint64_t seed = 0;
-  std::string output;
-};
-
-RunResult RunOnce(const RunnerOptions& options, uint64_t seed) {
-  Scenario scenario = MakeScenario(seed, options.seconds);
-  if (!options.mutant.empty()) ApplyMutant(options.mutant, &scenario);
-  return Simulation(scenario, options.loud).Run();
-}
-
-std::string Report(const RunnerOptions& options, uint64_t seed) {
-  const RunResult result = RunOnce(options, seed);
-  std::string out;
-  bool passed = result.violations.empty();
-  for (const Violation& violation : result.violations) {
-    absl::StrAppendFormat(&out, "! %s: %s\n", violation.checker, violation.text);
+std::string JsonString(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+    out += c;
   }
-  if (options.check_determinism && seed % 10 == 0) {
-    const RunResult again = RunOnce(options, seed);
-    absl::StrAppendFormat(&out, "twice 1\n");
-    if (again.trace_hash != result.trace_hash || again.events != result.events) {
-      passed = false;
-      absl::StrAppendFormat(&out, "! determinism: traces %016x (%d events) and %016x (%d events)\n",
-                            result.trace_hash, result.events, again.trace_hash, again.events);
-    }
-  }
-  if (!passed) {
-    for (const std::string& line : result.log) absl::StrAppendFormat(&out, "| %s\n", line);
-  }
-  uint64_t faults = 0;
-  for (const auto& [kind, count] : result.faults) {
-    faults += count;
-    absl::StrAppendFormat(&out, "fault %s=%d\n", kind, count);
-  }
-  absl::StrAppendFormat(&out,
-                        "hash %016x\nevents %d\nfaults %d\nacked %d\nread %d\nretries %d\n"
-                        "simulated %.3f\nhealing %.3f\nresult %s\n",
-                        result.trace_hash, result.events, faults, result.acked, result.read,
-                        result.retries, result.simulated_seconds, result.healing_seconds,
-                        passed ? "passed" : "failed");
-  return out;
-}
-
-Child Spawn(const RunnerOptions& options, uint64_t seed) {
-  int ends[2];
-  if (pipe(ends) != 0) std::abort();
-  std::fflush(stdout);
-  const pid_t pid = fork();
-  if (pid < 0) std::abort();
-  if (pid == 0) {
-    close(ends[0]);
-    const std::string report = Report(options, seed);
-    size_t written = 0;
-    while (written < report.size()) {
-      const ssize_t count = write(ends[1], report.data() + written, report.size() - written);
-      if (count <= 0) break;
-      written += static_cast<size_t>(count);
-    }
-    _exit(0);
-  }
-  close(ends[1]);
-  return {pid, ends[0], seed, ""};
-}
-
-SeedReport Parse(const Child& child, int status) {
-  SeedReport report;
-  report.seed = child.seed;
-  size_t begin = 0;
-  while (begin < child.output.size()) {
-    const size_t end = child.output.find('\n', begin);
-    if (end == std::string::npos) break;
-    const std::string line = child.output.substr(begin, end - begin);
-    begin = end + 1;
-    if (line[0] == '!' || line[0] == '|') {
-      report.details.push_back(line);
-    } else if (const size_t blank = line.find(' '); line.starts_with("fault ")) {
-      const size_t equals = line.rfind('=');
-      report.fields["fault " + line.substr(6, equals - 6)] = line.substr(equals + 1);
-    } else if (blank != std::string::npos) {
-      report.fields[line.substr(0, blank)] = line.substr(blank + 1);
-    }
-  }
-  report.passed = report.fields["result"] == "passed";
-  if (report.fields["result"].empty()) {
-    report.details.push_back(
-        WIFSIGNALED(status)
-            ? absl::StrFormat("! crash: the process died of signal %d (%s)", WTERMSIG(status),
-                              strsignal(WTERMSIG(status)))
-            : absl::StrFormat("! crash: the process left with code %d", WEXITSTATUS(status)));
-  }
-  return report;
+  return out + "\"";
 }
 
 // Sums over all seeds, and what is printed of them.
 class Totals {
  public:
-  explicit Totals(const RunnerOptions& options) : options_(options) {}
+  explicit Totals(const RunnerOptions& options)
+      : options_(options), begin_(std::chrono::steady_clock::now()) {}
 
   void Add(const SeedReport& report) {
     (report.passed ? passed_ : failed_) += 1;
@@ -137,112 +47,182 @@ class Totals {
     } else if (!report.passed) {
       PrintFailure(report);
     } else if (options_.seeds == 1) {
-      std::printf("seed %llu: trace %s, %s events, %s acknowledged, %s read, %s retries\n",
-                  static_cast<unsigned long long>(report.seed), Field(report, "hash"),
-                  Field(report, "events"), Field(report, "acked"), Field(report, "read"),
-                  Field(report, "retries"));
+      std::printf("seed %d: trace %s, %s events, %s acknowledged, %s read, %s retries\n",
+                  static_cast<int>(report.seed), report.Field("hash").c_str(),
+                  report.Field("events").c_str(), report.Field("acked").c_str(),
+                  report.Field("read").c_str(), report.Field("retries").c_str());
     }
     std::fflush(stdout);
   }
 
-  void Print(double real_seconds) {
-    std::printf("sim: faults injected:");
-    for (const auto& [key, sum] : sums_) {
-      if (key.starts_with("fault ")) std::printf(" %s %.0f,", key.c_str() + 6, sum);
+  // Now and then a line on stderr.
+  void MaybeReport() {
+    const double now = Seconds();
+    if (now < next_progress_) return;
+    next_progress_ = now + kProgressSeconds;
+    const double done = static_cast<double>(passed_ + failed_);
+    std::fprintf(stderr, "%s",
+                 absl::StrFormat("sim: %d of %d seeds, %.1f a second, %d failed, %.0f : 1\n",
+                                 passed_ + failed_, options_.seeds, done / now, failed_,
+                                 sums_["simulated"] / now)
+                     .c_str());
+  }
+  // Seconds until MaybeReport has something to say.
+  double UntilReport() const { return std::max(0.0, next_progress_ - Seconds()); }
+
+  void Print() {
+    const double seconds = Seconds();
+    const double done = std::max(1.0, static_cast<double>(passed_ + failed_));
+    const std::string text =
+        "sim: faults injected: " + Listed("fault:") +
+        absl::StrFormat("%.0f together\n", sums_["faults"]) + "sim: of them: " + Listed("effect:") +
+        absl::StrFormat("healed after %.1f s on average\n", sums_["healing"] / done) +
+        absl::StrFormat(
+            "sim: %.0f events (%.0f a real second), %.0f records acknowledged, %.0f read, %.0f "
+            "retries, %.0f simulated s in %.1f s (%.0f : 1), %.1f node-hours, %.0f seeds run "
+            "twice\n",
+            sums_["events"], sums_["events"] / seconds, sums_["acked"], sums_["read"],
+            sums_["retries"], sums_["simulated"], seconds, sums_["simulated"] / seconds,
+            sums_["node_hours"], sums_["twice"]);
+    // Scripts read one object per line; the totals are for people then.
+    std::fputs(text.c_str(), options_.json ? stderr : stdout);
+    if (options_.json) {
+      std::puts(absl::StrFormat("{\"schema\":\"quorate.simulate.totals/1\",\"passed\":%d,"
+                                "\"failed\":%d,\"faults\":%.0f,\"events\":%.0f,"
+                                "\"simulated_s\":%.0f,\"node_hours\":%.1f,\"real_s\":%.1f}",
+                                passed_, failed_, sums_["faults"], sums_["events"],
+                                sums_["simulated"], sums_["node_hours"], seconds)
+                    .c_str());
+    } else {
+      std::puts(absl::StrFormat("sim: %d passed, %d failed", passed_, failed_).c_str());
     }
-    std::printf(" %.0f together\n", sums_["faults"]);
-    std::printf(
-        "sim: %.0f events, %.0f records acknowledged, %.0f read, %.0f retries, %.0f simulated s "
-        "in %.1f s (%.0f : 1), healed after %.1f s on average, %.0f seeds run twice\n",
-        sums_["events"], sums_["acked"], sums_["read"], sums_["retries"], sums_["simulated"],
-        real_seconds, sums_["simulated"] / real_seconds,
-        passed_ > 0 ? sums_["healing"] / static_cast<double>(passed_ + failed_) : 0.0,
-        sums_["twice"]);
-    std::printf("sim: %llu passed, %llu failed\n", static_cast<unsigned long long>(passed_),
-                static_cast<unsigned long long>(failed_));
   }
   uint64_t failed() const { return failed_; }
 
  private:
-  static const char* Field(const SeedReport& report, const char* key) {
-    const auto it = report.fields.find(key);
-    return it == report.fields.end() ? "?" : it->second.c_str();
+  double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+  std::string Listed(const std::string& prefix) const {
+    std::string text;
+    for (const auto& [key, sum] : sums_) {
+      if (key.starts_with(prefix)) {
+        absl::StrAppendFormat(&text, "%s %.0f, ", key.substr(prefix.size()), sum);
+      }
+    }
+    return text;
   }
 
   void PrintFailure(const SeedReport& report) const {
-    const std::string mutant = options_.mutant.empty() ? "" : " --mutant=" + options_.mutant;
-    std::printf("FAIL seed %llu\n", static_cast<unsigned long long>(report.seed));
-    for (const std::string& line : report.details) std::printf("  %s\n", line.c_str());
-    std::printf("reproduce: bazel-bin/tests/sim/sim --seed=%llu --seconds=%d%s\n",
-                static_cast<unsigned long long>(report.seed), options_.seconds, mutant.c_str());
+    std::string text = absl::StrFormat("FAIL seed %d\n", report.seed);
+    for (size_t i = 0; i < report.violations.size() && i < 3; ++i) {
+      absl::StrAppendFormat(&text, "  %s\n", report.violations[i]);
+    }
+    for (const std::string& line : report.story) absl::StrAppendFormat(&text, "  %s\n", line);
+    absl::StrAppendFormat(&text, "reproduce: %s\n", ReproductionLine(options_, report.seed));
+    std::fputs(text.c_str(), stdout);
   }
 
   void PrintJson(const SeedReport& report) const {
-    std::string violation;
-    for (const std::string& line : report.details) {
-      if (line[0] == '!' && violation.empty()) violation = line.substr(2);
-    }
-    std::string escaped;
-    for (char c : violation) {
-      if (c == '"' || c == '\\') escaped += '\\';
-      escaped += c;
-    }
-    std::printf(
-        "{\"schema\":\"quorate.sim/1\",\"seed\":%llu,\"passed\":%s,\"trace\":\"%s\",\"events\":%s,"
-        "\"faults\":%s,\"acked\":%s,\"simulated_s\":%s,\"violation\":\"%s\"}\n",
-        static_cast<unsigned long long>(report.seed), report.passed ? "true" : "false",
-        Field(report, "hash"), Number(report, "events"), Number(report, "faults"),
-        Number(report, "acked"), Number(report, "simulated"), escaped.c_str());
-  }
-  static const char* Number(const SeedReport& report, const char* key) {
-    const auto it = report.fields.find(key);
-    return it == report.fields.end() ? "0" : it->second.c_str();
+    const std::string violation = report.violations.empty() ? "" : report.violations[0];
+    std::puts(absl::StrFormat(
+                  "{\"schema\":\"quorate.simulate/1\",\"seed\":%d,\"passed\":%s,\"trace\":\"%s\","
+                  "\"events\":%s,\"faults\":%s,\"acked\":%s,\"simulated_s\":%s,\"violation\":%s,"
+                  "\"reproduce\":%s}",
+                  report.seed, report.passed ? "true" : "false", report.Field("hash"),
+                  report.Field("events"), report.Field("faults"), report.Field("acked"),
+                  report.Field("simulated"), JsonString(violation),
+                  JsonString(ReproductionLine(options_, report.seed)))
+                  .c_str());
   }
 
   const RunnerOptions& options_;
+  const std::chrono::steady_clock::time_point begin_;
+  double next_progress_ = kProgressSeconds;
   uint64_t passed_ = 0;
   uint64_t failed_ = 0;
   std::map<std::string, double> sums_;
 };
 
+void ShrinkAndPrint(const RunnerOptions& options, const SeedReport& failure) {
+  const ShrinkResult small = Shrink(options, failure.seed, failure);
+  std::string text =
+      absl::StrFormat("shrunk in %d runs: from %d faults in %s s to %d in %s s\n", small.runs,
+                      failure.injected.size(), failure.Field("simulated"),
+                      small.report.injected.size(), small.report.Field("simulated"));
+  for (size_t i = 0; i < small.report.violations.size() && i < 3; ++i) {
+    absl::StrAppendFormat(&text, "  %s\n", small.report.violations[i]);
+  }
+  for (const std::string& line : small.report.story) absl::StrAppendFormat(&text, "  %s\n", line);
+  absl::StrAppendFormat(&text, "smaller: %s\n", ReproductionLine(small.options, failure.seed));
+  std::fputs(text.c_str(), options.json ? stderr : stdout);
+}
+
 }  // namespace
+
+std::string ReproductionLine(const RunnerOptions& options, uint64_t seed) {
+  const ScenarioOptions& scenario = options.scenario;
+  const ScenarioOptions defaults = DefaultsOf(scenario.profile);
+  std::string line = absl::StrFormat("quorate simulate --seed %d", seed);
+  if (scenario.profile == Profile::kSparse) line += " --profile sparse";
+  if (scenario.nodes != defaults.nodes) absl::StrAppendFormat(&line, " --nodes %d", scenario.nodes);
+  if (scenario.duration != defaults.duration) {
+    absl::StrAppendFormat(&line, " --minutes %g",
+                          static_cast<double>(scenario.duration.count()) / 60'000);
+  }
+  const auto names = [](const auto& kinds) {
+    return absl::StrJoin(kinds, ",",
+                         [](std::string* out, FaultKind kind) { out->append(FaultOption(kind)); });
+  };
+  if (scenario.all_kinds) line += " --faults all";
+  if (scenario.kinds)
+    line += " --faults " + (scenario.kinds->empty() ? "none" : names(*scenario.kinds));
+  if (!scenario.without.empty()) line += " --without " + names(scenario.without);
+  if (!scenario.skipped.empty()) {
+    line +=
+        " --skip " + absl::StrJoin(scenario.skipped, ",", [](std::string* out, const auto& range) {
+          absl::StrAppendFormat(out, "%d", range.first);
+          if (range.second != range.first) absl::StrAppendFormat(out, "-%d", range.second);
+        });
+  }
+  if (!options.mutant.empty()) line += " --mutant " + options.mutant;
+  return line;
+}
 
 int RunSeeds(const RunnerOptions& options) {
   Scenario probe;
   if (!options.mutant.empty() && !ApplyMutant(options.mutant, &probe)) {
-    std::fprintf(stderr, "no mutant %s; see --list-mutants\n", options.mutant.c_str());
+    std::fprintf(stderr, "error: no mutant %s; see --list-mutants\n", options.mutant.c_str());
     return 2;
   }
-  const auto begin = std::chrono::steady_clock::now();
   Totals totals(options);
-  std::vector<Child> children;
+  std::vector<std::unique_ptr<SeedRun>> running;
+  std::unique_ptr<SeedReport> first_failure;
   uint64_t next = options.first;
   const uint64_t end = options.first + options.seeds;
-  while (next < end || !children.empty()) {
-    const bool enough = options.until_found && totals.failed() > 0;
-    if (enough && children.empty()) break;
-    while (!enough && next < end && children.size() < static_cast<size_t>(options.jobs)) {
-      children.push_back(Spawn(options, next++));
+  while (next < end || !running.empty()) {
+    const bool enough = (options.until_found || options.shrink) && totals.failed() > 0;
+    if (enough && running.empty()) break;
+    while (!enough && next < end && running.size() < static_cast<size_t>(options.jobs)) {
+      running.push_back(std::make_unique<SeedRun>(options, next++));
     }
     std::vector<pollfd> polls;
-    for (const Child& child : children) polls.push_back({child.pipe, POLLIN, 0});
-    poll(polls.data(), polls.size(), -1);
-    for (size_t i = children.size(); i-- > 0;) {
-      if (polls[i].revents == 0) continue;
-      char buffer[4096];
-      const ssize_t count = read(children[i].pipe, buffer, sizeof(buffer));
-      if (count > 0) {
-        children[i].output.append(buffer, static_cast<size_t>(count));
-        continue;
-      }
-      int status = 0;
-      waitpid(children[i].pid, &status, 0);
-      close(children[i].pipe);
-      totals.Add(Parse(children[i], status));
-      children.erase(children.begin() + static_cast<ptrdiff_t>(i));
+    for (const auto& run : running) polls.push_back({run->pipe(), POLLIN, 0});
+    poll(polls.data(), polls.size(), static_cast<int>(totals.UntilReport() * 1000) + 1);
+    totals.MaybeReport();
+    for (size_t i = running.size(); i-- > 0;) {
+      if (polls[i].revents == 0 || running[i]->Read()) continue;
+      SeedReport report = running[i]->Report();
+      running.erase(running.begin() + static_cast<ptrdiff_t>(i));
+      totals.Add(report);
+      const bool earlier = first_failure == nullptr || report.seed < first_failure->seed;
+      if (!report.passed && earlier)
+        first_failure = std::make_unique<SeedReport>(std::move(report));
     }
   }
-  totals.Print(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  if (options.shrink && first_failure != nullptr) ShrinkAndPrint(options, *first_failure);
+  totals.Print();
   return totals.failed() == 0 ? 0 : 1;
 }
 

@@ -6,14 +6,23 @@
 
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/cluster/simulation.h"
+#include "tests/sim/runner.h"
+#include "tests/sim/seed_run.h"
+#include "tests/sim/shrinker.h"
 
 namespace quorate::sim {
 namespace {
 
-RunResult RunQuietly(uint64_t seed) {
+ScenarioOptions Short() {
+  ScenarioOptions options;
+  options.duration = Millis(8'000);
+  return options;
+}
+
+RunResult RunQuietly(uint64_t seed, const ScenarioOptions& options = Short()) {
   FLAGS_logtostderr = false;
   FLAGS_minloglevel = google::GLOG_FATAL;
-  return Simulation(MakeScenario(seed, /*seconds=*/8), /*loud=*/false).Run();
+  return Simulation(MakeScenario(seed, options), /*loud=*/false).Run();
 }
 
 std::string Text(const RunResult& result) {
@@ -38,6 +47,86 @@ TEST(Simulation, ASeedLeavesTheSameTraceEveryTime) {
   EXPECT_EQ(first.trace_hash, second.trace_hash);
   EXPECT_EQ(first.events, second.events);
   EXPECT_NE(first.trace_hash, RunQuietly(4).trace_hash);
+}
+
+TEST(Simulation, FiveNodesPass) {
+  ScenarioOptions options = Short();
+  options.nodes = 5;
+  EXPECT_EQ(Text(RunQuietly(1, options)), "");
+}
+
+TEST(Simulation, ASparseRunPasses) {
+  ScenarioOptions options = DefaultsOf(Profile::kSparse);
+  options.duration = std::chrono::minutes(20);
+  EXPECT_EQ(Text(RunQuietly(1, options)), "");
+}
+
+// Each kind of fault fires when it is the only one asked for.
+TEST(Simulation, EveryKindOfFaultFires) {
+  for (int i = 0; i < kFaultKinds; ++i) {
+    ScenarioOptions options = Short();
+    options.kinds = {static_cast<FaultKind>(i)};
+    uint64_t fired = 0;
+    for (uint64_t seed = 1; seed <= 12 && fired == 0; ++seed) {
+      const RunResult result = RunQuietly(seed, options);
+      fired += result.injected.size();
+      EXPECT_EQ(Text(result), "") << "seed " << seed;
+    }
+    EXPECT_GT(fired, 0u) << FaultName(static_cast<FaultKind>(i));
+  }
+}
+
+TEST(Simulation, AFaultThatIsLeftOutDoesNotHappenAndLeavesTheEarlierOnes) {
+  ScenarioOptions options = Short();
+  options.duration = Millis(30'000);
+  options.kinds = {FaultKind::kCutLink, FaultKind::kStorm};
+  const RunResult all = RunQuietly(1, options);
+  ASSERT_GE(all.injected.size(), 3u);
+  const auto [number, kind] = all.injected[2];
+  options.skipped = {{number, number}};
+  const RunResult fewer = RunQuietly(1, options);
+  EXPECT_EQ(fewer.injected.size() + 1, all.injected.size());
+  EXPECT_EQ(fewer.injected[0], all.injected[0]);
+  EXPECT_EQ(fewer.injected[1], all.injected[1]);
+  for (const auto& [other, name] : fewer.injected) EXPECT_NE(other, number);
+  options.without = {FaultKind::kStorm};
+  for (const auto& [other, name] : RunQuietly(1, options).injected) EXPECT_EQ(name, "cut link");
+}
+
+// A known mistake is found, told in few lines, and shrunk to a smaller run that fails the same way.
+TEST(Runner, AMutantIsShrunkToASmallerRunThatFailsInTheSameWay) {
+  FLAGS_minloglevel = google::GLOG_FATAL;
+  RunnerOptions options;
+  options.mutant = "ack-before-isr";
+  options.scenario.duration = Millis(21'000);
+  SeedReport failure;
+  for (uint64_t seed = 1; seed <= 20 && failure.violations.empty(); ++seed) {
+    failure = RunOne(options, seed);
+  }
+  ASSERT_FALSE(failure.violations.empty());
+  EXPECT_FALSE(failure.story.empty());
+  EXPECT_LE(failure.story.size(), 25u);
+  const ShrinkResult small = Shrink(options, failure.seed, failure);
+  EXPECT_FALSE(small.report.passed);
+  EXPECT_EQ(small.report.Checker(), failure.Checker());
+  EXPECT_LT(small.report.injected.size(), failure.injected.size());
+  // What its reproduction line says is what ran.
+  const SeedReport again = RunOne(small.options, failure.seed);
+  EXPECT_EQ(again.Field("hash"), small.report.Field("hash"));
+  EXPECT_EQ(again.violations, small.report.violations);
+}
+
+TEST(Runner, TheReproductionLineSaysAllThatDiffersFromTheDefaults) {
+  RunnerOptions options;
+  EXPECT_EQ(ReproductionLine(options, 7), "quorate simulate --seed 7");
+  options.scenario.nodes = 5;
+  options.scenario.duration = Millis(9'000);
+  options.scenario.without = {FaultKind::kCutLink, FaultKind::kPause};
+  options.scenario.skipped = {{3, 3}, {7, 12}};
+  options.mutant = "x";
+  EXPECT_EQ(ReproductionLine(options, 7),
+            "quorate simulate --seed 7 --nodes 5 --minutes 0.15 --without cut-link,pause --skip "
+            "3,7-12 --mutant x");
 }
 
 }  // namespace

@@ -3,11 +3,22 @@
 
 #include <string>
 
+#include "storage/record_batch.h"
+#include "storage/record_batch_builder.h"
+#include "tests/sim/checkers/broker_epoch_checker.h"
+#include "tests/sim/checkers/commit_durability_checker.h"
+#include "tests/sim/checkers/epoch_cache_checker.h"
+#include "tests/sim/checkers/idle_checker.h"
+#include "tests/sim/checkers/isr_shape_checker.h"
+#include "tests/sim/checkers/isr_superset_checker.h"
+#include "tests/sim/checkers/leader_completeness_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
+#include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/watermark_checker.h"
 
 namespace quorate::sim {
@@ -147,6 +158,122 @@ TEST_F(CheckersTest, ReplicasThatDiffer) {
   EXPECT_EQ(Found(), "");
   CheckReplicas(kPartition, {{1, "abc"}, {2, "abd"}}, verdict_);
   EXPECT_EQ(Found(), "replicas");
+}
+
+TEST_F(CheckersTest, PartitionStatesThatMustNotBe) {
+  const IsrShape good{{1, 2, 3}, {1, 2}, {}, 1, 4, 7};
+  {
+    IsrShapeChecker checker(verdict_, 2);
+    checker.OnState(kPartition, 10, good, {3});
+    checker.OnState(kPartition, 11, {{1, 2, 3}, {1}, {2}, 1, 4, 8}, {1});
+    EXPECT_EQ(Found(), "");
+    checker.OnState(kPartition, 12, {{1, 2, 3}, {1}, {2}, 1, 3, 9}, {});
+    EXPECT_EQ(Found(), "isr-shape");
+  }
+  for (const IsrShape& bad :
+       {IsrShape{{1, 2, 3}, {1, 4}, {}, 1, 4, 7}, IsrShape{{1, 2, 3}, {1}, {1}, 1, 4, 7},
+        IsrShape{{1, 2, 3}, {1}, {2}, 3, 4, 7}, IsrShape{{1, 2, 3}, {1, 2}, {3}, 1, 4, 7}}) {
+    Verdict verdict;
+    IsrShapeChecker(verdict, 2).OnState(kPartition, 10, bad, {});
+    EXPECT_FALSE(verdict.ok());
+  }
+  Verdict verdict;
+  IsrShapeChecker(verdict, 2).OnState(kPartition, 10, good, {2});
+  EXPECT_FALSE(verdict.ok());
+}
+
+TEST_F(CheckersTest, ABrokerEpochGivenTwice) {
+  BrokerEpochChecker checker(verdict_);
+  checker.OnRegistration(1, 5, "a");
+  checker.OnRegistration(1, 5, "a");
+  checker.OnRegistration(2, 5, "b");
+  checker.OnRegistration(1, 6, "c");
+  EXPECT_EQ(Found(), "");
+  checker.OnRegistration(1, 6, "d");
+  EXPECT_EQ(Found(), "broker-epoch");
+}
+
+TEST_F(CheckersTest, ATermThatGoesBack) {
+  TermChecker checker(verdict_);
+  checker.OnTerm(1, 1, 5, true);
+  checker.OnTerm(1, 1, 7, false);
+  checker.OnTerm(1, 2, 6, false);  // Term 7 may never have reached the disk.
+  EXPECT_EQ(Found(), "");
+  checker.OnTerm(1, 3, 4, false);
+  EXPECT_EQ(Found(), "term");
+}
+
+TEST_F(CheckersTest, ALeaderWithoutWhatWasAcknowledged) {
+  LeaderCompletenessChecker checker(verdict_);
+  const MonoTime begin(std::chrono::seconds(1));
+  checker.OnLeader(kPartition, 1, 1, 0, begin);
+  checker.OnAck(kPartition, 9, begin + Millis(10));
+  checker.OnLeader(kPartition, 1, 1, 0, begin + Millis(500));  // of an epoch that is known
+  checker.OnAck(kPartition, 10, begin + Millis(500));
+  checker.OnLeader(kPartition, 2, 2, 10, begin + Millis(510));  // 10 may be of a later epoch yet
+  EXPECT_EQ(Found(), "");
+  checker.OnLeader(kPartition, 3, 3, 10, begin + Millis(700));
+  EXPECT_EQ(Found(), "leader-completeness");
+}
+
+TEST_F(CheckersTest, ACommitThatNoMajorityHolds) {
+  CommitDurabilityChecker checker(verdict_, 3);
+  checker.OnDurableEnd(1, 10);
+  checker.OnDurableEnd(2, 8);
+  checker.OnDurableEnd(3, 5);
+  checker.Check(1, 8);
+  EXPECT_EQ(Found(), "");
+  checker.Check(1, 9);
+  EXPECT_EQ(Found(), "commit-durability");
+}
+
+TEST_F(CheckersTest, ALeaderThatCountsOnTooFew) {
+  IsrSupersetChecker checker(verdict_);
+  checker.OnLeader(kPartition, {1, 3, 10, {1, 2, 3}}, {1, 2}, {{2, 10}});
+  EXPECT_EQ(Found(), "");
+  checker.OnLeader(kPartition, {1, 3, 10, {1}}, {1, 2}, {});
+  EXPECT_EQ(Found(), "isr-superset");
+}
+
+TEST_F(CheckersTest, AnIsrMemberBelowTheHighWatermark) {
+  IsrSupersetChecker checker(verdict_);
+  checker.OnLeader(kPartition, {1, 3, 10, {1, 2}}, {1, 2}, {{2, 9}});
+  EXPECT_EQ(Found(), "isr-holds");
+}
+
+TEST_F(CheckersTest, AProducerIdGivenTwice) {
+  ProducerIdChecker checker(verdict_);
+  checker.OnProducerId(1);
+  checker.OnProducerId(2);
+  EXPECT_EQ(Found(), "");
+  checker.OnProducerId(1);
+  EXPECT_EQ(Found(), "producer-id");
+}
+
+TEST_F(CheckersTest, AnEpochCacheThatLies) {
+  RecordBatchBuilder builder{BatchOptions{}};
+  builder.Add(0, std::nullopt, "x");
+  const std::string batches = builder.Build();  // offset 0; the epoch is what the builder says
+  const int32_t epoch = RecordBatchView::Parse(batches)->leader_epoch().value();
+  CheckEpochCache(kPartition, 1, {{epoch, 0}, {epoch + 3, 1}}, batches, verdict_);
+  EXPECT_EQ(Found(), "");
+  CheckEpochCache(kPartition, 1, {{epoch + 1, 0}}, batches, verdict_);
+  EXPECT_EQ(Found(), "epoch-cache");
+  Verdict order;
+  CheckEpochCache(kPartition, 1, {{3, 5}, {4, 5}}, "", order);
+  EXPECT_FALSE(order.ok());
+}
+
+TEST_F(CheckersTest, AnIdleClusterThatIsBusyOrUnstable) {
+  IdleChecker checker(verdict_, 3);
+  checker.Check({10, 1000, 5, 3}, {15, 2000, 5, 3});
+  EXPECT_EQ(Found(), "");
+  for (const IdleMoment& end :
+       {IdleMoment{15, 100'000, 5, 3}, IdleMoment{15, 2000, 6, 3}, IdleMoment{15, 2000, 5, 4}}) {
+    Verdict verdict;
+    IdleChecker(verdict, 3).Check({10, 1000, 5, 3}, end);
+    EXPECT_FALSE(verdict.ok());
+  }
 }
 
 TEST(RecordName, IsReadBackFromAValueAndOnlyFromAWholeOne) {

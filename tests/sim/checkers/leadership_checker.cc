@@ -17,8 +17,10 @@ void LeadershipChecker::OnPartitionLeader(const PartitionName& partition, int32_
                                           int32_t node) {
   const auto [it, is_new] = partitions_.emplace(std::pair(partition, epoch), node);
   if (is_new || it->second == node) return;
-  verdict_.Add("partition-leader", absl::StrFormat("%s, leader epoch %d: nodes %d and %d lead it",
-                                                   partition.ToString(), epoch, it->second, node));
+  verdict_.Add("partition-leader",
+               absl::StrFormat("%s, leader epoch %d: nodes %d and %d lead it", partition.ToString(),
+                               epoch, it->second, node),
+               {partition, -1, node});
   it->second = node;
 }
 

@@ -12,7 +12,8 @@ void ReadChecker::OnRead(const std::string& reader, bool last, const PartitionNa
   verdict_.Add(
       "consistent-read",
       absl::StrFormat("%s: at offset %d %s read %s and %s reads %s", partition.ToString(), offset,
-                      it->second.reader, it->second.record.ToString(), reader, record.ToString()));
+                      it->second.reader, it->second.record.ToString(), reader, record.ToString()),
+      {partition, offset});
 }
 
 void ReadChecker::Finish() {

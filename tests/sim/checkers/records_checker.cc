@@ -22,7 +22,8 @@ void RecordsChecker::OnAck(const PartitionName& partition, const RecordName& rec
     verdict_.Add(
         "inconsistent-offsets",
         absl::StrFormat("%s: offset %d was acknowledged for %s and for %s", partition.ToString(),
-                        offset, at->second.ToString(), record.ToString()));
+                        offset, at->second.ToString(), record.ToString()),
+        {partition, offset});
   }
   state.acked_end = std::max(state.acked_end, offset + 1);
 }
@@ -34,19 +35,23 @@ void RecordsChecker::OnFinalRead(const PartitionName& partition, int64_t offset,
   if (!is_new) {
     verdict_.Add("duplicate",
                  absl::StrFormat("%s: %s is at offsets %d and %d", partition.ToString(),
-                                 record.ToString(), first->second, offset));
+                                 record.ToString(), first->second, offset),
+                 {partition, offset});
   }
   const auto sent = state.sent.find(record.producer);
   if (sent == state.sent.end() || record.number >= sent->second) {
-    verdict_.Add("phantom", absl::StrFormat("%s: %s at offset %d was never sent",
-                                            partition.ToString(), record.ToString(), offset));
+    verdict_.Add("phantom",
+                 absl::StrFormat("%s: %s at offset %d was never sent", partition.ToString(),
+                                 record.ToString(), offset),
+                 {partition, offset});
   }
   const auto [last, first_of_producer] = state.last_number.emplace(record.producer, record.number);
   if (!first_of_producer) {
     if (is_new && record.number < last->second) {
       verdict_.Add("order",
                    absl::StrFormat("%s: %s at offset %d comes after number %d",
-                                   partition.ToString(), record.ToString(), offset, last->second));
+                                   partition.ToString(), record.ToString(), offset, last->second),
+                   {partition, offset});
     }
     last->second = record.number;
   }
@@ -57,12 +62,15 @@ void RecordsChecker::Finish() {
     for (const auto& [record, offset] : state.acked) {
       const auto read = state.read.find(record);
       if (read == state.read.end()) {
-        verdict_.Add("lost", absl::StrFormat("%s: %s was acknowledged at offset %d and is gone",
-                                             name.ToString(), record.ToString(), offset));
+        verdict_.Add("lost",
+                     absl::StrFormat("%s: %s was acknowledged at offset %d and is gone",
+                                     name.ToString(), record.ToString(), offset),
+                     {name, offset});
       } else if (offset >= 0 && read->second != offset) {
         verdict_.Add("inconsistent-offsets",
                      absl::StrFormat("%s: %s was acknowledged at offset %d and is at %d",
-                                     name.ToString(), record.ToString(), offset, read->second));
+                                     name.ToString(), record.ToString(), offset, read->second),
+                     {name, offset});
       }
     }
   }

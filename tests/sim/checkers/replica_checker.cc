@@ -38,7 +38,8 @@ void CheckReplicas(const PartitionName& partition, const std::vector<ReplicaByte
                 absl::StrFormat("%s: nodes %d and %d differ at byte %d (sizes %d and %d), in the "
                                 "batches at offsets %d and %d",
                                 partition.ToString(), replicas[0].node, replicas[i].node, at,
-                                a.size(), b.size(), BatchAt(a, at), BatchAt(b, at)));
+                                a.size(), b.size(), BatchAt(a, at), BatchAt(b, at)),
+                {partition, BatchAt(b, at), replicas[i].node});
   }
 }
 

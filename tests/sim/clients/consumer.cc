@@ -35,10 +35,10 @@ bool MayHappen(KafkaError error) {
 
 }  // namespace
 
-SimConsumer::SimConsumer(SimClient& client, std::vector<PartitionName> partitions, bool last,
-                         History& history)
+SimConsumer::SimConsumer(SimClient& client, std::vector<PartitionName> partitions,
+                         const ConsumerOptions& options, History& history)
     : client_(client),
-      last_(last),
+      options_(options),
       history_(history),
       version_(static_cast<int16_t>(client.random().Between(9, 17))),
       sends_epoch_(client.random().Chance(0.7)) {
@@ -122,8 +122,9 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
                 partition.partition_index};
             const auto it = rewinds.find(name);
             if (it == rewinds.end()) {
-              history_.OnOutrage("protocol", "a fetch response has " + name.ToString() +
-                                                 ", which was not asked for");
+              history_.OnOutrage(
+                  "protocol",
+                  "a fetch response has " + name.ToString() + ", which was not asked for", {name});
               continue;
             }
             Lane& lane = lanes_.at(name);
@@ -142,12 +143,13 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
               history_.OnOutrage(
                   error == KafkaError::kOffsetOutOfRange ? "consistent-read" : "consumer",
                   absl::StrFormat("%s reads %s at offset %d: %s", client_.name(), name.ToString(),
-                                  lane.position, kafka::Name(error)));
+                                  lane.position, kafka::Name(error)),
+                  {name, lane.position});
             }
           }
         }
         if (failed) client_.RefreshMetadata();
-        PumpSoon(failed ? Millis(30) : Micros(0));
+        PumpSoon(failed ? Millis(30) : options_.pause);
       });
 }
 
@@ -158,7 +160,8 @@ void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, std::string_v
     if (!batch->VerifyCrc()) {
       history_.OnOutrage("integrity",
                          absl::StrFormat("%s: a batch at offset %d has a bad CRC", name.ToString(),
-                                         batch->base_offset().value()));
+                                         batch->base_offset().value()),
+                         {name, batch->base_offset().value()});
       return;
     }
     bytes.remove_prefix(static_cast<size_t>(batch->size_bytes()));
@@ -171,20 +174,24 @@ void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, std::string_v
       if (offset > lane.position) {
         history_.OnOutrage("poll-skip",
                            absl::StrFormat("%s: offsets %d..%d of %s are not there", client_.name(),
-                                           lane.position, offset - 1, name.ToString()));
+                                           lane.position, offset - 1, name.ToString()),
+                           {name, lane.position});
       }
       if (offset >= lane.high_watermark) {
         history_.OnOutrage(
             "high-watermark",
             absl::StrFormat("%s got offset %d of %s, high watermark %d", client_.name(), offset,
-                            name.ToString(), lane.high_watermark));
+                            name.ToString(), lane.high_watermark),
+            {name, offset});
       }
       const auto record_name = ParseValue(name, (*record)->value.value_or(""));
       if (!record_name) {
-        history_.OnOutrage("integrity", absl::StrFormat("%s: what is at offset %d was never sent",
-                                                        name.ToString(), offset));
+        history_.OnOutrage(
+            "integrity",
+            absl::StrFormat("%s: what is at offset %d was never sent", name.ToString(), offset),
+            {name, offset});
       } else {
-        history_.OnRead(client_.name(), last_, name, offset, *record_name);
+        history_.OnRead(client_.name(), options_.last, name, offset, *record_name);
       }
       lane.position = offset + 1;
       ++records_read_;

@@ -15,11 +15,15 @@
 
 namespace quorate::sim {
 
+struct ConsumerOptions {
+  bool last = false;  // the final reader of a run
+  Micros pause{0};    // between fetches, for those that look only now and then
+};
+
 class SimConsumer {
  public:
-  // `last`: the final reader of a run.
-  SimConsumer(SimClient& client, std::vector<PartitionName> partitions, bool last,
-              History& history);
+  SimConsumer(SimClient& client, std::vector<PartitionName> partitions,
+              const ConsumerOptions& options, History& history);
 
   void Start();
   void Stop() { stopped_ = true; }
@@ -51,7 +55,7 @@ class SimConsumer {
   void OnRecords(const PartitionName& name, Lane& lane, std::string_view bytes);
 
   SimClient& client_;
-  const bool last_;
+  const ConsumerOptions options_;
   History& history_;
   const int16_t version_;
   const bool sends_epoch_;

@@ -18,7 +18,10 @@ class History {
   virtual void OnRead(const std::string& reader, bool last, const PartitionName& partition,
                       int64_t offset, const RecordName& record) = 0;
   // Something a client must never see, in one sentence.
-  virtual void OnOutrage(const std::string& checker, const std::string& text) = 0;
+  virtual void OnOutrage(const std::string& checker, const std::string& text,
+                         const Subject& subject) = 0;
+  // A producer was given an id.
+  virtual void OnProducerId(int64_t id) = 0;
 };
 
 }  // namespace quorate::sim

@@ -1,12 +1,12 @@
 #include "tests/sim/clients/kafka_peer.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace quorate::sim {
 namespace {
 
 constexpr Micros kConnectTimeout = std::chrono::seconds(3);
-constexpr Micros kDeadlineCheck = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -38,7 +38,7 @@ void KafkaPeer::Submit(std::vector<OutPiece> frame, Micros timeout, Done done) {
   }
   pending_.push_back({loop_->Now() + timeout, std::move(done)});
   if (timer_ == TimerId::kNone) {
-    timer_ = loop_->RunAfter(kDeadlineCheck, [this] { CheckDeadlines(); });
+    timer_ = loop_->RunAfter(timeout, [this] { CheckDeadlines(); });
   }
   if (connection_ != nullptr) {
     connection_->Send(std::move(frame));
@@ -49,14 +49,11 @@ void KafkaPeer::Submit(std::vector<OutPiece> frame, Micros timeout, Done done) {
 
 void KafkaPeer::CheckDeadlines() {
   timer_ = TimerId::kNone;
-  for (const Pending& pending : pending_) {
-    if (loop_->Now() >= pending.deadline) {
-      return Fail(absl::DeadlineExceededError("no response in time"));
-    }
-  }
-  if (!pending_.empty()) {
-    timer_ = loop_->RunAfter(kDeadlineCheck, [this] { CheckDeadlines(); });
-  }
+  if (pending_.empty()) return;
+  MonoTime next = MonoTime::Max();
+  for (const Pending& pending : pending_) next = std::min(next, pending.deadline);
+  if (loop_->Now() >= next) return Fail(absl::DeadlineExceededError("no response in time"));
+  timer_ = loop_->RunAfter(next - loop_->Now(), [this] { CheckDeadlines(); });
 }
 
 void KafkaPeer::OnRead(size_t length) {

@@ -86,15 +86,27 @@ void SimProducer::AskForId() {
             history_.OnOutrage(
                 "producer",
                 absl::StrFormat("no producer id: %s",
-                                kafka::Name(kafka::ErrorFromCode(response->error_code))));
+                                kafka::Name(kafka::ErrorFromCode(response->error_code))),
+                {});
           }
           client_.loop().RunAfter(Millis(50), [this] { AskForId(); });
           return;
         }
+        history_.OnProducerId(response->producer_id);
+        AskAgainLater();
+        if (producer_id_ >= 0) return;
         producer_id_ = response->producer_id;
         producer_epoch_ = response->producer_epoch;
         MakeOne();
       });
+}
+
+// Further ids are not used: only to see that none is given out twice (invariant I29).
+void SimProducer::AskAgainLater() {
+  const Micros pause(client_.random().Between(0, 2 * options_.id_pause.count()));
+  client_.loop().RunAfter(pause, [this] {
+    if (!stopped_) AskForId();
+  });
 }
 
 void SimProducer::MakeOne() {
@@ -207,7 +219,8 @@ void SimProducer::SendTo(int32_t broker, const std::vector<size_t>& lanes) {
           const PartitionName& partition = lanes_[one.lane].partition;
           const auto it = outcomes.find({partition.topic, partition.index});
           if (response.ok() && it == outcomes.end()) {
-            history_.OnOutrage("protocol", "a produce response leaves out " + partition.ToString());
+            history_.OnOutrage("protocol", "a produce response leaves out " + partition.ToString(),
+                               {partition});
           }
           if (it == outcomes.end()) {
             OnAnswer(one, kafka::Code(KafkaError::kNetworkException), -1);
@@ -250,7 +263,8 @@ void SimProducer::OnAnswer(const Sent& sent, int16_t code, int64_t base_offset) 
         "producer",
         absl::StrFormat("%s, records %d..%d of producer %d: %s", lane.partition.ToString(),
                         sent.batch->first_number, sent.batch->first_number + sent.batch->count - 1,
-                        id_, kafka::Name(error)));
+                        id_, kafka::Name(error)),
+        {lane.partition});
   }
   Retry(lane);
 }

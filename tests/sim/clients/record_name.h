@@ -16,6 +16,13 @@ struct PartitionName {
   std::string ToString() const { return topic + "-" + std::to_string(index); }
 };
 
+// What a violation is about; an empty topic means no partition.
+struct Subject {
+  PartitionName partition;
+  int64_t offset = -1;  // -1 = none
+  int32_t node = 0;     // 0 = none
+};
+
 // Names a record of the workload within its partition: the producer and how many it wrote there
 // before. Every value carries its name, its partition and a filler that follows from them, so that
 // no two are equal and a damaged one shows.

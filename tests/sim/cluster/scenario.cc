@@ -1,5 +1,6 @@
 #include "tests/sim/cluster/scenario.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -9,6 +10,7 @@ namespace quorate::sim {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 void DecideTopics(Random& random, Scenario* scenario) {
@@ -40,22 +42,43 @@ void DecideWeather(Random& random, Scenario* scenario) {
   scenario->producer.max_filler = random.Chance(0.3) ? 2000 : 200;
 }
 
-void DecideFaults(Random& random, Scenario* scenario) {
+// The promise for `os` topics does not cover a loss of more than a minority's page cache.
+bool IsCovered(FaultKind kind, bool has_os_topic) {
+  return !has_os_topic || (kind != FaultKind::kAllCrash && kind != FaultKind::kFailedSync);
+}
+
+void DecideFaults(Random& random, const ScenarioOptions& options, Scenario* scenario) {
   FaultPlan& plan = scenario->faults;
   for (int kind = 0; kind < kFaultKinds; ++kind) {
-    if (!random.Chance(0.6)) continue;
     const auto fault = static_cast<FaultKind>(kind);
-    // The promise for `os` topics does not cover a loss of more than a minority's page cache.
-    if (scenario->has_os_topic &&
-        (fault == FaultKind::kAllCrash || fault == FaultKind::kFailedSync)) {
-      continue;
+    bool chosen = random.Chance(0.5);
+    if (options.kinds) {
+      chosen =
+          std::find(options.kinds->begin(), options.kinds->end(), fault) != options.kinds->end();
     }
-    plan.kinds.push_back(fault);
+    if ((chosen || options.all_kinds) && IsCovered(fault, scenario->has_os_topic)) {
+      plan.kinds.push_back(fault);
+    }
   }
+  plan.without = options.without;
+  plan.skipped = options.skipped;
   plan.pause_mean = Micros(random.Between(500'000, 4'000'000));
   plan.aimed = random.Chance(0.8) ? 0.7 : 0.0;
   plan.restart_high = Micros(random.Chance(0.5) ? milliseconds(1500) : milliseconds(8000));
   plan.cut_high = Micros(random.Chance(0.5) ? milliseconds(1500) : milliseconds(10'000));
+}
+
+// Long runs with little to do: most of the time nothing happens at all.
+void MakeSparse(Random& random, Scenario* scenario) {
+  scenario->faults.pause_mean = Micros(random.Between(60'000'000, 180'000'000));
+  if (random.Chance(0.5)) scenario->faults.restart_high = seconds(60);
+  if (random.Chance(0.5)) scenario->faults.cut_high = seconds(60);
+  scenario->producers = 1;
+  scenario->producer.pause_low = Micros(seconds(1));
+  scenario->producer.pause_high = Micros(seconds(60));
+  scenario->consumers = 1;
+  scenario->consumer.pause = Micros(seconds(20));
+  scenario->rewind_pause = Micros(minutes(30));
 }
 
 using Switch = std::function<void(Scenario*)>;
@@ -104,18 +127,54 @@ const char* FaultName(FaultKind kind) {
       return "slow disk";
     case FaultKind::kFailedSync:
       return "failed sync";
+    case FaultKind::kPause:
+      return "pause";
+    case FaultKind::kClockJump:
+      return "clock jump";
+    case FaultKind::kFullDisk:
+      return "full disk";
+    case FaultKind::kRing:
+      return "ring";
+    case FaultKind::kLateCalls:
+      return "late calls";
+    case FaultKind::kWipe:
+      return "wipe";
   }
   return "?";
 }
 
-Scenario MakeScenario(uint64_t seed, int seconds) {
+std::string FaultOption(FaultKind kind) {
+  std::string option = FaultName(kind);
+  std::replace(option.begin(), option.end(), ' ', '-');
+  return option;
+}
+
+std::optional<FaultKind> FaultFromOption(std::string_view option) {
+  for (int kind = 0; kind < kFaultKinds; ++kind) {
+    if (FaultOption(static_cast<FaultKind>(kind)) == option) return static_cast<FaultKind>(kind);
+  }
+  return std::nullopt;
+}
+
+ScenarioOptions DefaultsOf(Profile profile) {
+  ScenarioOptions options;
+  options.profile = profile;
+  if (profile == Profile::kSparse) options.duration = std::chrono::hours(2);
+  return options;
+}
+
+Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options) {
   SeededRandom random(seed * 0x9e3779b97f4a7c15u + 1);
   Scenario scenario;
   scenario.seed = seed;
-  scenario.duration = std::chrono::seconds(seconds);
+  scenario.profile = options.profile;
+  scenario.duration = options.duration;
+  scenario.nodes = options.nodes;
+  scenario.rewind_pause = Micros(seconds(10));
   DecideTopics(random, &scenario);
   DecideWeather(random, &scenario);
-  DecideFaults(random, &scenario);
+  DecideFaults(random, options, &scenario);
+  if (options.profile == Profile::kSparse) MakeSparse(random, &scenario);
   return scenario;
 }
 

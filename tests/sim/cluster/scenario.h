@@ -7,12 +7,17 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "broker/replica/bug_switches.h"
 #include "raft/core/bug_switches.h"
+#include "tests/sim/clients/consumer.h"
 #include "tests/sim/clients/producer.h"
 #include "tests/sim/clients/topic_maker.h"
 #include "tests/sim/world/links.h"
@@ -31,13 +36,41 @@ enum class FaultKind {
   kStorm,         // slow links, retransmissions, resets
   kSlowDisk,      // one node's
   kFailedSync,    // one fsync fails, its pages are lost
+  kPause,         // a process stands still while time goes on
+  kClockJump,     // a wall clock is set, for a while or for good
+  kFullDisk,      // one node's, for a while
+  kRing,          // partitions in which nobody reaches all: a ring, or one node as a bridge
+  kLateCalls,     // calls arrive seconds later, after their repetitions or their sender's death
+  kWipe,          // one node's partitions are gone; the metadata log and its vote are not
 };
-inline constexpr int kFaultKinds = 10;
+inline constexpr int kFaultKinds = 16;
 const char* FaultName(FaultKind kind);
+// As the command line has it: the name with '-' for ' '.
+std::string FaultOption(FaultKind kind);
+std::optional<FaultKind> FaultFromOption(std::string_view option);
+
+// Busy clients and a fault about every second or two; or quiet ones and minutes between faults.
+enum class Profile { kDense, kSparse };
+
+// What a person chooses; the seed decides the rest.
+struct ScenarioOptions {
+  Profile profile = Profile::kDense;
+  int nodes = 3;
+  Millis duration{60'000};
+  // Kinds of faults: as the seed decides, or all, or exactly these.
+  bool all_kinds = false;
+  std::optional<std::vector<FaultKind>> kinds;
+  // Planned faults that do not happen: all of a kind, or single ones by their number from 1 on,
+  // as ranges [first, last].
+  std::set<FaultKind> without;
+  std::vector<std::pair<int, int>> skipped;
+};
 
 struct FaultPlan {
   std::vector<FaultKind> kinds;  // those of this run
-  Micros pause_mean{0};          // between faults
+  std::set<FaultKind> without;   // as ScenarioOptions
+  std::vector<std::pair<int, int>> skipped;
+  Micros pause_mean{0};  // between faults
   // The chance that a crash hits a partition leader or the active controller, and not just anyone.
   double aimed = 0.7;
   Micros restart_high{0};  // longest time that a node stays down
@@ -46,6 +79,7 @@ struct FaultPlan {
 
 struct Scenario {
   uint64_t seed = 0;
+  Profile profile = Profile::kDense;
   Micros duration{0};  // until all is healed
   int nodes = 3;
   std::vector<TopicPlan> topics;
@@ -53,6 +87,8 @@ struct Scenario {
   int producers = 2;
   ProducerOptions producer;
   int consumers = 2;
+  ConsumerOptions consumer;
+  Micros rewind_pause{0};  // a consumer begins anew this often
   LinkBehaviour links;
   PoolLatency pool;
   Millis wall_skew_high{0};
@@ -62,8 +98,11 @@ struct Scenario {
   BugSwitches broker_bugs;
 };
 
-// Decides by `seed`; `seconds` simulated ones before the healing.
-Scenario MakeScenario(uint64_t seed, int seconds);
+// What a run takes if nothing else is chosen.
+ScenarioOptions DefaultsOf(Profile profile);
+
+// What `seed` decides. REQUIRES: 3 <= options.nodes <= 9.
+Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options);
 
 // Switches a named mistake on; false if there is none of this name.
 bool ApplyMutant(const std::string& name, Scenario* scenario);

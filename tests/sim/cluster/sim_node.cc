@@ -104,10 +104,18 @@ void SimNode::Start() {
   world.RunAs(process, [&] { status = running_->Start(*this); });
   if (!process.alive()) return;  // Its disk ended it; the crash is on its way.
   if (status.ok()) {
-    around_.log.Line(absl::StrFormat("%s started", host_));
+    around_.log.Node(id_.value(), absl::StrFormat("%s started", host_));
     return;
   }
-  around_.verdict.Add("start", absl::StrFormat("%s does not start: %s", host_, status.ToString()));
+  if (disk_.faults().full) {
+    ++ended_by_full_disk_;
+    around_.log.Node(id_.value(), absl::StrFormat("%s does not start: its disk is full", host_));
+    Crash(End::kProcess);
+    StartLater(std::chrono::seconds(1));
+    return;
+  }
+  around_.verdict.Add("start", absl::StrFormat("%s does not start: %s", host_, status.ToString()),
+                      {{}, -1, id_.value()});
   Crash(End::kProcess);
 }
 
@@ -134,7 +142,7 @@ void SimNode::ShutDown(Micros patience) {
   const uint64_t incarnation = incarnation_;
   const auto end = [this, incarnation](const char* how) {
     if (!up() || incarnation_ != incarnation) return;
-    around_.log.Line(absl::StrFormat("%s %s", host_, how));
+    around_.log.Node(id_.value(), absl::StrFormat("%s %s", host_, how));
     Crash(End::kProcess);
   };
   World& world = around_.world;
@@ -155,7 +163,7 @@ void SimNode::CrashInWrite(int64_t changes, End end) {
   disk_.faults().die = [this, end] {
     running_->process.Freeze(/*silently=*/end == End::kMachine);
     around_.world.ScheduleIn(Micros(0), nullptr, [this, end] {
-      around_.log.Line(absl::StrFormat("%s crashed in a write", host_));
+      around_.log.Node(id_.value(), absl::StrFormat("%s crashed in a write", host_));
       Crash(end);
       StartLater(Micros(
           around_.world.random().Between(50'000, around_.scenario.faults.restart_high.count())));
@@ -174,6 +182,29 @@ void SimNode::SlowDown(PoolLatency latency) {
   if (up()) running_->pool.set_latency(latency);
 }
 
+void SimNode::SetDiskFull(bool full) { disk_.faults().full = full; }
+
+void SimNode::WipePartitions() {
+  const std::string data = kDirectory;
+  disk_.WipeExcept({data + "/meta.properties", data + "/.lock", data + "/__cluster_metadata-0"});
+}
+
+void SimNode::Pause() {
+  if (up()) running_->process.Pause();
+}
+
+void SimNode::Resume() {
+  if (up()) running_->process.Resume();
+}
+
+void SimNode::TellPeersOfHang(RpcExchange& exchange) {
+  if (up()) exchange.OnHang(running_->process);
+}
+
+void SimNode::JumpClock(Millis by) {
+  if (up()) running_->process.JumpClock(by);
+}
+
 void SimNode::HealDisk() {
   SlowDown(around_.scenario.pool);
   disk_.faults().failing_syncs = 0;
@@ -183,10 +214,13 @@ void SimNode::HealDisk() {
 
 void SimNode::OnFatal(uint64_t incarnation, const absl::Status& why) {
   if (!up() || incarnation_ != incarnation || !running_->process.alive()) return;
-  if (!failure_expected_) {
-    around_.verdict.Add("fatal", absl::StrFormat("%s gives up: %s", host_, why.ToString()));
+  if (disk_.faults().full) {
+    ++ended_by_full_disk_;
+  } else if (!failure_expected_) {
+    around_.verdict.Add("fatal", absl::StrFormat("%s gives up: %s", host_, why.ToString()),
+                        {{}, -1, id_.value()});
   }
-  around_.log.Line(absl::StrFormat("%s gives up: %s", host_, why.ToString()));
+  around_.log.Node(id_.value(), absl::StrFormat("%s gives up: %s", host_, why.ToString()));
   around_.world.ScheduleIn(Micros(0), nullptr, [this, incarnation] {
     if (!up() || incarnation_ != incarnation) return;
     Crash(End::kProcess);

@@ -60,13 +60,28 @@ class SimNode {
   // The next sync of a file fails. The process gives up because of it and is started again.
   void FailNextSync();
   void SlowDown(PoolLatency latency);
+  // Writes fail for lack of space. The process may give up because of it.
+  void SetDiskFull(bool full);
   void HealDisk();
+  // All partitions and what is known of them are gone from the disk; the metadata log, the vote and
+  // the directory's identity stay. REQUIRES: !up().
+  void WipePartitions();
+  // SIGSTOP and SIGCONT; nothing happens while it is down.
+  void Pause();
+  void Resume();
+  bool paused() const { return up() && running_->process.paused(); }
+  // A pause lasts: peers give up its calls.
+  void TellPeersOfHang(RpcExchange& exchange);
+  // Somebody sets the machine's wall clock; nothing happens while it is down.
+  void JumpClock(Millis by);
 
   bool up() const { return running_ != nullptr; }
   bool stopping() const { return stopping_; }
   NodeId id() const { return id_; }
   const std::string& host() const { return host_; }
   uint64_t incarnation() const { return incarnation_; }
+  // How often the process could not start, or gave up, for lack of space.
+  uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
   // REQUIRES: up().
   RaftNode& raft() { return running_->node->raft(); }
   Broker& broker() { return *running_->node->broker(); }
@@ -100,6 +115,7 @@ class SimNode {
   std::vector<std::unique_ptr<Process>> processes_;  // of all times, the running one last
   std::unique_ptr<Running> running_;
   uint64_t incarnation_ = 0;
+  uint64_t ended_by_full_disk_ = 0;
   bool stopping_ = false;          // ShutDown is under way
   bool failure_expected_ = false;  // a fault was injected that ends the process
 };

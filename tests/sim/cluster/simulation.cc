@@ -6,8 +6,11 @@
 
 #include "absl/strings/str_format.h"
 #include "broker/broker.h"
+#include "broker/replica/partition.h"
+#include "broker/replica/replica_manager_impl.h"
 #include "proto/kafka/error.h"
-#include "raft/raft_node.h"
+#include "storage/leader_epoch_cache.h"
+#include "tests/sim/checkers/epoch_cache_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
 
 namespace quorate::sim {
@@ -17,6 +20,8 @@ constexpr Micros kStartPatience = std::chrono::seconds(30);
 constexpr Micros kHealPatience = std::chrono::seconds(120);
 constexpr Micros kReadPatience = std::chrono::seconds(60);
 constexpr Micros kShutDownGrace = std::chrono::seconds(10);
+constexpr Micros kIdleTime = std::chrono::seconds(5);
+constexpr size_t kStoryLines = 20;
 
 }  // namespace
 
@@ -40,6 +45,10 @@ void Simulation::OnSend(const PartitionName& partition, const RecordName& record
 void Simulation::OnAck(const PartitionName& partition, const RecordName& record, int64_t offset) {
   world_.Trace(static_cast<uint64_t>(offset) << 20 ^ static_cast<uint64_t>(record.number));
   records_.OnAck(partition, record, offset);
+  if (offset < 0) return;
+  if (watcher_ != nullptr) watcher_->OnAck(partition, offset);
+  auto& acks = acks_[partition];
+  if (acks.empty() || offset > acks.back().second) acks.emplace_back(world_.now(), offset);
 }
 
 void Simulation::OnRead(const std::string& reader, bool last, const PartitionName& partition,
@@ -48,9 +57,12 @@ void Simulation::OnRead(const std::string& reader, bool last, const PartitionNam
   if (last) records_.OnFinalRead(partition, offset, record);
 }
 
-void Simulation::OnOutrage(const std::string& checker, const std::string& text) {
-  if (verdict_.count() < 3) log_.Line("VIOLATION " + checker + ": " + text);
-  verdict_.Add(checker, text);
+void Simulation::OnOutrage(const std::string& checker, const std::string& text,
+                           const Subject& subject) {
+  if (verdict_.count() < 3) {
+    log_.Add({.kind = RunLogEntry::Kind::kViolation, .text = "a client sees: " + text});
+  }
+  verdict_.Add(checker, text, subject);
 }
 
 SimClient& Simulation::NewClient(const std::string& host) {
@@ -91,7 +103,8 @@ void Simulation::StartClients() {
   }
   for (int i = 0; i < scenario_.consumers; ++i) {
     SimClient& client = NewClient("consumer" + std::to_string(i));
-    consumers_.push_back(std::make_unique<SimConsumer>(client, partitions_, false, *this));
+    consumers_.push_back(
+        std::make_unique<SimConsumer>(client, partitions_, scenario_.consumer, *this));
     world_.RunAs(client.process(), [this] { consumers_.back()->Start(); });
   }
 }
@@ -105,152 +118,10 @@ bool Simulation::RunUntil(const std::function<bool()>& condition, Micros patienc
   return true;
 }
 
-void Simulation::Watch() {
-  for (const auto& node : nodes_) {
-    if (node->up()) WatchNode(*node);
-  }
-  world_.ScheduleIn(Micros(world_.random().Between(2'000, 6'000)), nullptr, [this] { Watch(); });
-}
-
-void Simulation::WatchNode(SimNode& node) {
-  const int32_t id = node.id().value();
-  RaftNode& raft = node.raft();
-  const QuorumLeader leader = raft.leader();
-  if (leader.leader != kNoNode) {
-    leaders_.OnRaftLeader(id, leader.term.value(), leader.leader.value());
-    if (leader.term.value() > shown_term_) {
-      shown_term_ = leader.term.value();
-      log_.Line(absl::StrFormat("node %d leads the quorum in term %d", leader.leader.value(),
-                                shown_term_));
-    }
-  }
-  metadata_.OnCommitIndex(id, node.incarnation(), raft.commit_index().value(),
-                          raft.log_end_index().value());
-  const ImagePtr image = node.broker().images().image();
-  metadata_.OnImage(id, image->index().value(), image->hash().ToString());
-  for (const PartitionName& name : partitions_) {
-    const TopicImage* topic = image->FindTopicByName(name.topic);
-    if (topic == nullptr) continue;
-    const auto at = node.broker().replicas().Positions({topic->id, PartitionIndex(name.index)});
-    if (!at) continue;
-    watermarks_.OnPositions(
-        id, node.incarnation(), name,
-        {at->is_leader, at->leader_epoch.value(), at->log_start_offset.value(),
-         at->high_watermark.value(), at->flushed_end_offset.value(), at->end_offset.value()});
-    if (!at->is_leader) continue;
-    leaders_.OnPartitionLeader(name, at->leader_epoch.value(), id);
-    auto& shown = shown_leaders_[name];
-    if (at->leader_epoch.value() > shown.first || shown.second == 0) {
-      shown = {at->leader_epoch.value(), id};
-      log_.Line(absl::StrFormat("node %d leads %s in epoch %d, offsets up to %d, high watermark %d",
-                                id, name.ToString(), shown.first, at->end_offset.value(),
-                                at->high_watermark.value()));
-    }
-  }
-}
-
-ImagePtr Simulation::NewestImage() const {
-  ImagePtr newest;
-  for (const auto& node : nodes_) {
-    if (!node->up()) continue;
-    const ImagePtr& image = node->broker().images().image();
-    if (newest == nullptr || image->index() > newest->index()) newest = image;
-  }
-  return newest;
-}
-
-SimNode* Simulation::NodeOf(NodeId id) {
-  for (const auto& node : nodes_) {
-    if (node->id() == id) return node.get();
-  }
-  return nullptr;
-}
-
-bool Simulation::AllInSync() {
-  const ImagePtr image = NewestImage();
-  if (image == nullptr) return false;
-  for (const auto& node : nodes_) {
-    // The image must know of this very process: an ISR may name a dead one for a while.
-    const BrokerImage* broker = image->FindBroker(node->id());
-    if (!node->up() || broker == nullptr || broker->fenced ||
-        broker->epoch != node->broker().epoch()) {
-      return false;
-    }
-  }
-  for (const PartitionName& name : partitions_) {
-    const TopicImage* topic = image->FindTopicByName(name.topic);
-    if (topic == nullptr) return false;
-    const PartitionState* state = topic->FindPartition(PartitionIndex(name.index));
-    if (state == nullptr || state->isr.size() != nodes_.size()) return false;
-  }
-  return true;
-}
-
-SimNode* Simulation::LeaderOfSome() {
-  const ImagePtr image = NewestImage();
-  if (image == nullptr) return nullptr;
-  const PartitionName& name = partitions_[world_.random().Below(partitions_.size())];
-  const TopicImage* topic = image->FindTopicByName(name.topic);
-  if (topic == nullptr) return nullptr;
-  const PartitionState* state = topic->FindPartition(PartitionIndex(name.index));
-  return state == nullptr ? nullptr : NodeOf(state->leader);
-}
-
-std::string Simulation::MissingOf(const PartitionName& name, const TopicPartition& tp,
-                                  const PartitionState& state) {
-  if (state.leader == kNoNode) return name.ToString() + " has no leader";
-  if (state.isr.size() != nodes_.size()) {
-    std::string isr;
-    for (NodeId id : state.isr) isr += " " + std::to_string(id.value());
-    return absl::StrFormat("the ISR of %s, led by node %d, is%s", name.ToString(),
-                           state.leader.value(), isr);
-  }
-  const auto of_leader = NodeOf(state.leader)->broker().replicas().Positions(tp);
-  if (!of_leader || !of_leader->is_leader) {
-    return absl::StrFormat("node %d does not lead %s yet", state.leader.value(), name.ToString());
-  }
-  for (const auto& node : nodes_) {
-    const auto at = node->broker().replicas().Positions(tp);
-    if (!at || at->high_watermark != of_leader->end_offset ||
-        at->end_offset != of_leader->end_offset) {
-      return absl::StrFormat("%s on %s is at %d (high watermark %d), its leader at %d",
-                             name.ToString(), node->host(), at ? at->end_offset.value() : -1,
-                             at ? at->high_watermark.value() : -1, of_leader->end_offset.value());
-    }
-  }
-  return "";
-}
-
-std::string Simulation::WhatIsMissing() {
-  for (const auto& node : nodes_) {
-    if (!node->up()) return node->host() + " is down";
-    if (!node->broker().active()) return node->host() + " is fenced";
-  }
-  const ImagePtr image = NewestImage();
-  for (const auto& node : nodes_) {
-    if (node->broker().images().image()->index() != image->index()) {
-      return absl::StrFormat("%s has the metadata up to %d, others up to %d", node->host(),
-                             node->broker().images().image()->index().value(),
-                             image->index().value());
-    }
-  }
-  for (const auto& producer : producers_) {
-    if (!producer->Idle()) return "not acknowledged:" + producer->Describe();
-  }
-  for (const PartitionName& name : partitions_) {
-    const TopicImage* topic = image->FindTopicByName(name.topic);
-    if (topic == nullptr) return name.topic + " is gone";
-    const PartitionState* state = topic->FindPartition(PartitionIndex(name.index));
-    if (state == nullptr) return name.ToString() + " is gone";
-    std::string missing = MissingOf(name, {topic->id, PartitionIndex(name.index)}, *state);
-    if (!missing.empty()) return missing;
-  }
-  return "";
-}
-
 void Simulation::ReadEverything() {
   SimClient& client = NewClient("final-reader");
-  final_reader_ = std::make_unique<SimConsumer>(client, partitions_, true, *this);
+  final_reader_ =
+      std::make_unique<SimConsumer>(client, partitions_, ConsumerOptions{.last = true}, *this);
   world_.RunAs(client.process(), [this] { final_reader_->Start(); });
   std::string missing;
   const bool all_read = RunUntil(
@@ -278,7 +149,7 @@ void Simulation::ReadEverything() {
 }
 
 void Simulation::CompareReplicas() {
-  const ImagePtr image = NewestImage();
+  const ImagePtr image = view_.NewestImage();
   for (const PartitionName& name : partitions_) {
     const TopicPartition tp{image->FindTopicByName(name.topic)->id, PartitionIndex(name.index)};
     std::vector<ReplicaBytes> replicas;
@@ -301,60 +172,115 @@ void Simulation::CompareReplicas() {
         replica.bytes += *bytes;
         next = read->next_offset;
       }
+      const Log* log = manager.impl()->Find(tp)->log();
+      if (log == nullptr) continue;
+      std::vector<EpochBegin> epochs;
+      for (const EpochStart& start : log->epochs().entries()) {
+        epochs.emplace_back(start.epoch.value(), start.start_offset.value());
+      }
+      CheckEpochCache(name, replica.node, epochs, replica.bytes, verdict_);
     }
     CheckReplicas(name, replicas, verdict_);
   }
 }
 
+void Simulation::RunUnderFaults() {
+  faults_ =
+      std::make_unique<FaultInjector>(world_, links_, exchange_, scenario_, nodes_, view_, log_);
+  faults_->Start();
+  // One consumer now and then reads everything again.
+  MonoTime next_rewind = world_.now() + scenario_.rewind_pause;
+  const MonoTime end = MonoTime(scenario_.duration);
+  while (world_.now() < end && verdict_.ok()) {
+    world_.RunUntil(std::min(end, world_.now() + Millis(100)));
+    if (world_.now() < next_rewind) continue;
+    next_rewind = world_.now() + scenario_.rewind_pause;
+    if (!consumers_.empty()) consumers_[0]->Rewind();
+  }
+  for (const auto& producer : producers_) producer->Stop();
+}
+
+bool Simulation::HealAndWait() {
+  // Shutdowns that began before end by themselves or by their patience; then all start.
+  faults_->Heal();
+  const MonoTime healed = world_.now();
+  std::string missing;
+  MonoTime start_again = healed + kShutDownGrace;
+  const bool well = RunUntil(
+      [&, this] {
+        if (world_.now() >= start_again) {
+          for (const auto& node : nodes_) node->Start();
+          start_again = world_.now() + kShutDownGrace;
+        }
+        missing.clear();
+        for (const auto& producer : producers_) {
+          if (!producer->Idle()) missing = "not acknowledged:" + producer->Describe();
+        }
+        if (missing.empty()) missing = view_.WhatIsMissing();
+        return missing.empty();
+      },
+      kHealPatience);
+  healing_seconds_ = static_cast<double>((world_.now() - healed).count()) / 1e6;
+  if (!well && verdict_.ok()) verdict_.Add("liveness", missing);
+  return well;
+}
+
+void Simulation::BeIdle() {
+  for (const auto& process : client_processes_) process->Kill();
+  world_.RunUntil(world_.now() + std::chrono::seconds(1));
+  const IdleMoment begin = watcher_->Moment();
+  world_.RunUntil(world_.now() + kIdleTime);
+  IdleChecker(verdict_, scenario_.nodes).Check(begin, watcher_->Moment());
+}
+
 RunResult Simulation::Run() {
   StartNodes();
-  Watch();
-  double healing = 0;
+  watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, partitions_, verdict_, log_);
+  watcher_->Start();
   if (MakeTopics()) {
     StartClients();
-    faults_ = std::make_unique<FaultInjector>(
-        world_, links_, scenario_, nodes_, log_, [this] { return AllInSync(); },
-        [this] { return LeaderOfSome(); });
-    faults_->Start();
-    // One consumer now and then reads everything again.
-    MonoTime next_rewind = world_.now() + std::chrono::seconds(10);
-    const MonoTime end = MonoTime(scenario_.duration);
-    while (world_.now() < end && verdict_.ok()) {
-      world_.RunUntil(std::min(end, world_.now() + Millis(100)));
-      if (world_.now() >= next_rewind) {
-        next_rewind = world_.now() + std::chrono::seconds(10);
-        if (!consumers_.empty()) consumers_[0]->Rewind();
-      }
-    }
-    for (const auto& producer : producers_) producer->Stop();
-    // Shutdowns that began before end by themselves or by their patience; then all start.
-    faults_->Heal();
-    const MonoTime healed = world_.now();
-    std::string missing;
-    MonoTime start_again = healed + kShutDownGrace;
-    const bool well = RunUntil(
-        [&, this] {
-          if (world_.now() >= start_again) {
-            for (const auto& node : nodes_) node->Start();
-            start_again = world_.now() + kShutDownGrace;
-          }
-          missing = WhatIsMissing();
-          return missing.empty();
-        },
-        kHealPatience);
-    healing = static_cast<double>((world_.now() - healed).count()) / 1e6;
-    if (!well && verdict_.ok()) verdict_.Add("liveness", missing);
-    if (verdict_.ok()) ReadEverything();
+    RunUnderFaults();
+    if (HealAndWait()) ReadEverything();
     if (verdict_.ok()) CompareReplicas();
+    if (verdict_.ok()) BeIdle();
   }
+  return Result();
+}
+
+std::vector<std::string> Simulation::Story() const {
+  if (verdict_.ok()) return {};
+  const Violation& violation = verdict_.violations()[0];
+  std::optional<AckMoment> ack;
+  const auto acks = acks_.find(violation.subject.partition);
+  if (acks != acks_.end() && violation.subject.offset >= 0) {
+    for (const auto& [at, offset] : acks->second) {
+      if (offset < violation.subject.offset) continue;
+      ack = AckMoment{
+          at, absl::StrFormat("%s: offset %d is acknowledged",
+                              violation.subject.partition.ToString(), violation.subject.offset)};
+      break;
+    }
+  }
+  return TellStory(log_.entries(), violation, ack, kStoryLines);
+}
+
+RunResult Simulation::Result() {
   RunResult result;
   result.violations = verdict_.violations();
-  result.log.assign(log_.lines().begin(), log_.lines().end());
+  result.story = Story();
   result.trace_hash = world_.trace_hash();
   result.events = world_.events_run();
   result.faults = log_.faults();
+  result.injected = log_.injected();
   result.simulated_seconds = static_cast<double>(world_.now().since_zero().count()) / 1e6;
-  result.healing_seconds = healing;
+  result.node_hours = result.simulated_seconds / 3600 * scenario_.nodes;
+  result.healing_seconds = healing_seconds_;
+  for (const auto& node : nodes_) {
+    result.effects["torn pages"] += node->disk().torn_pages();
+    result.effects["processes ended by a full disk"] += node->ended_by_full_disk();
+  }
+  result.effects["late calls"] = exchange_.late_calls();
+  result.effects["late calls nobody waited for"] = exchange_.orphaned_calls();
   for (const auto& producer : producers_) {
     result.acked += producer->acked();
     result.retries += producer->retries();

@@ -24,6 +24,13 @@ Micros Links::Delay(const std::string& from, const std::string& to) {
   return delay;
 }
 
+Micros Links::Lateness(const std::string& from, const std::string& to) {
+  if (behaviour_.late <= 0 || from == to || !world_.random().Chance(behaviour_.late)) {
+    return Micros(0);
+  }
+  return Micros(world_.random().Between(500'000, 20'000'000));
+}
+
 bool Links::Breaks(const std::string& from, const std::string& to) {
   return from != to && behaviour_.reset > 0 && world_.random().Chance(behaviour_.reset);
 }

@@ -18,6 +18,9 @@ struct LinkBehaviour {
   Micros high{1000};
   double stall = 0.0;  // ... and with this chance a retransmission's time more
   double reset = 0.0;  // chance that a message breaks its stream or call instead
+  // Chance that a call reaches its server only seconds later, in a buffer of the server's machine:
+  // also after its client gave up, sent it again or died.
+  double late = 0.0;
 };
 
 // The weather between all hosts of a world: delays, losses, partitions.
@@ -50,6 +53,9 @@ class Links {
   Micros Delay(const std::string& from, const std::string& to);
   // Whether the next message breaks its stream.
   bool Breaks(const std::string& from, const std::string& to);
+
+  // How much later than others the next call arrives; 0 for most.
+  Micros Lateness(const std::string& from, const std::string& to);
 
   World& world() { return world_; }
 

@@ -11,6 +11,7 @@ namespace quorate::sim {
 namespace {
 
 constexpr int64_t kPage = 4096;
+constexpr int64_t kSector = 512;
 
 std::string Normal(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
@@ -233,10 +234,17 @@ void SimDisk::LosePages(SimInode& inode) {
   for (int64_t page : inode.dirty_pages) {
     const size_t at = static_cast<size_t>(page * kPage);
     if (at >= inode.durable.size() || at >= inode.current.size()) continue;
-    if (!random_.Chance(0.5)) continue;
     const size_t length = std::min(
         {static_cast<size_t>(kPage), inode.durable.size() - at, inode.current.size() - at});
-    std::memcpy(inode.durable.data() + at, inode.current.data() + at, length);
+    const uint64_t fate = random_.Below(8);
+    const bool torn = fate >= 6;
+    if (fate < 3) continue;  // lost
+    if (torn) ++torn_pages_;
+    for (size_t sector = 0; sector < length; sector += kSector) {
+      if (torn && random_.Chance(0.5)) continue;
+      std::memcpy(inode.durable.data() + at + sector, inode.current.data() + at + sector,
+                  std::min<size_t>(kSector, length - sector));
+    }
   }
   inode.dirty_pages.clear();
   inode.current = inode.durable;
@@ -266,14 +274,18 @@ void SimDisk::ProcessDied() {
   locks_.clear();
 }
 
-void SimDisk::Wipe() {
-  ++generation_;
-  frozen_ = false;
-  locks_.clear();
+void SimDisk::WipeExcept(const std::vector<std::string>& kept) {
+  const auto doomed = [&kept](const std::string& path) {
+    return std::none_of(kept.begin(), kept.end(), [&path](const std::string& one) {
+      return path == one || IsBelow(path, one) || IsBelow(one, path);
+    });
+  };
+  for (const NameChange& change : pending_) Apply(change, &durable_);
   pending_.clear();
-  current_.clear();
-  durable_.clear();
-  directories_ = {"", "/"};
+  std::erase_if(current_, [&](const auto& entry) { return doomed(entry.first); });
+  std::erase_if(durable_, [&](const auto& entry) { return doomed(entry.first); });
+  std::erase_if(directories_,
+                [&](const std::string& path) { return path.size() > 1 && doomed(path); });
 }
 
 absl::Status SimDisk::CheckParent(const std::string& path) const {

@@ -5,9 +5,9 @@
 //
 // Names: creations, removals and renames become durable in the order they were made, all up to a
 // SyncDirectory of their directory; at a crash a random number of the later ones survives.
-// Contents: each 4 KiB page written since the last Sync survives a crash or not, by a coin; the
-// size is the old one, the new one or one between. Directories themselves, and their renames, are
-// durable at once.
+// Contents: each 4 KiB page written since the last Sync survives a crash, does not, or is torn:
+// each of its 512-byte sectors by a coin; the size is the old one, the new one or one between.
+// Directories themselves, and their renames, are durable at once.
 #pragma once
 
 #include <cstdint>
@@ -54,11 +54,14 @@ class SimDisk {
   void Crash();
   // Only the process dies: everything written stays, locks are released.
   void ProcessDied();
-  // Wipes everything.
-  void Wipe();
+  // Removes all files and directories but those that are, or lie in, one of `kept`, for good.
+  // Nobody has a file open.
+  void WipeExcept(const std::vector<std::string>& kept);
 
   DiskFaults& faults() { return faults_; }
   uint64_t syncs() const { return syncs_; }
+  // Pages of which a part survived a crash.
+  uint64_t torn_pages() const { return torn_pages_; }
   // Bytes in files, as of now.
   int64_t used_bytes() const;
 
@@ -108,6 +111,7 @@ class SimDisk {
   uint64_t generation_ = 1;  // bumped when a process or the machine dies
   bool frozen_ = false;      // the machine is dying: nothing changes any more
   uint64_t syncs_ = 0;
+  uint64_t torn_pages_ = 0;
 };
 
 // The disk as one process sees it. Once the process is gone every call fails and changes nothing.

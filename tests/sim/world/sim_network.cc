@@ -334,6 +334,24 @@ struct SimNetwork::Attempt {
   ConnectHandler done;
 };
 
+// The other end of a new stream appears at the listener, or breaks the stream if it is gone.
+static void AcceptAt(const std::shared_ptr<Stream>& stream, const Endpoint& to) {
+  SimListener* there = stream->internet->Find(to);
+  if (there != nullptr && &there->process() == stream->processes[1]) {
+    Process& process = there->process();
+    if (process.paused()) {
+      process.WhenResumed([stream, to] { AcceptAt(stream, to); });
+      return;
+    }
+    stream->internet->links().world().RunAs(
+        process, [&] { there->Accept(std::make_unique<SimConnection>(stream, 1)); });
+    return;
+  }
+  if (SimConnection* end = stream->ends[0]) {
+    end->Break(absl::UnavailableError("connection reset by peer"));
+  }
+}
+
 void SimNetwork::Connect(const Endpoint& to, Micros timeout, ConnectHandler done) {
   World& world = process_.world();
   auto attempt = std::make_shared<Attempt>(Attempt{to, world.now() + timeout, std::move(done)});
@@ -379,17 +397,8 @@ void SimNetwork::Arrive(const std::shared_ptr<Attempt>& attempt) {
   stream->addresses[0] = {process_.host(), internet_.NextPort(process_.host())};
   stream->addresses[1] = to;
   // The accepting end appears on its own process a little later; the connecting end is there now.
-  world.ScheduleIn(links.Delay(process_.host(), to.host), nullptr, [stream, to] {
-    SimListener* there = stream->internet->Find(to);
-    if (there != nullptr && &there->process() == stream->processes[1]) {
-      stream->internet->links().world().RunAs(
-          there->process(), [&] { there->Accept(std::make_unique<SimConnection>(stream, 1)); });
-      return;
-    }
-    if (SimConnection* end = stream->ends[0]) {
-      end->Break(absl::UnavailableError("connection reset by peer"));
-    }
-  });
+  world.ScheduleIn(links.Delay(process_.host(), to.host), nullptr,
+                   [stream, to] { AcceptAt(stream, to); });
   attempt->done(std::unique_ptr<Connection>(std::make_unique<SimConnection>(stream, 0)));
 }
 

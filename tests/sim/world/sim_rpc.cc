@@ -15,6 +15,8 @@ struct SimCallState {
   std::string from_host;
   std::string method;
   std::string request;
+  MonoTime sent_at;
+  bool late = false;  // LinkBehaviour::late
 
   // The client's side: null once it has its outcome, gave up or is gone.
   SimRpcClient* client = nullptr;
@@ -101,14 +103,26 @@ void RpcExchange::TravelUntil(const State& call, bool to_server, MonoTime patien
     return;
   }
   if (links_.Breaks(from, to)) return Break(call, "connection reset by peer");
-  world.ScheduleIn(links_.Delay(from, to), nullptr, std::move(arrive));
+  Micros delay = links_.Delay(from, to);
+  if (to_server) {
+    const Micros lateness = links_.Lateness(from, to);
+    call->late = lateness > Micros(0);
+    delay += lateness;
+  }
+  world.ScheduleIn(delay, nullptr, std::move(arrive));
 }
 
 void RpcExchange::ArriveAtServer(const State& call) {
   World& world = links_.world();
   if (call->server_ended) return;
   const auto it = servers_.find(call->to);
-  if (it == servers_.end() || !it->second->process_.alive()) {
+  const bool refused = it == servers_.end() || !it->second->process_.alive() ||
+                       (call->late && it->second->process_.born() > call->sent_at);
+  if (!refused && it->second->process_.paused()) {
+    it->second->process_.WhenResumed([this, call] { ArriveAtServer(call); });
+    return;
+  }
+  if (refused) {
     call->server_ended = true;
     world.ScheduleIn(links_.Delay(call->to.host, call->from_host), nullptr, [this, call] {
       Finish(call, absl::UnavailableError(call->to.ToString() + ": connection refused"));
@@ -129,10 +143,20 @@ void RpcExchange::ArriveAtServer(const State& call) {
   world.RunAs(*call->server_process, [this, call, run = handler->second] {
     (*run)(std::make_unique<SimRpcCall>(*this, call));
   });
+  if (call->late) ++late_calls_;
+  if (call->late && call->client == nullptr) {
+    ++orphaned_calls_;
+    BreakServer(call);
+  }
 }
 
 void RpcExchange::Finish(const State& call, absl::StatusOr<std::string> outcome) {
   if (call->client == nullptr || !call->client_process->alive()) return Forget(call);
+  if (call->client_process->paused()) {
+    call->client_process->WhenResumed(
+        [this, call, outcome = std::move(outcome)]() mutable { Finish(call, std::move(outcome)); });
+    return;
+  }
   call->client->calls_.erase(call->id);
   call->client = nullptr;
   links_.world().Cancel(call->deadline);
@@ -156,6 +180,11 @@ void RpcExchange::ClientGone(const State& call) {
 
 void RpcExchange::BreakServer(const State& call) {
   if (call->server_ended) return;
+  if (call->late && call->server_process == nullptr) return;  // It will still arrive.
+  if (call->server_process != nullptr && call->server_process->paused()) {
+    call->server_process->WhenResumed([this, call] { BreakServer(call); });
+    return;
+  }
   call->server_ended = true;
   call->broken = true;
   Forget(call);
@@ -179,6 +208,14 @@ void RpcExchange::OnLongCut(const std::string& from, const std::string& to) {
     const bool forth = call->from_host == from && call->to.host == to;
     const bool back = call->from_host == to && call->to.host == from;
     if (forth || back) hit.push_back(call);
+  }
+  for (const State& call : hit) Break(call, "the peer fell silent");
+}
+
+void RpcExchange::OnHang(const Process& process) {
+  std::vector<State> hit;
+  for (const auto& [id, call] : open_) {
+    if (call->client_process == &process || call->server_process == &process) hit.push_back(call);
   }
   for (const State& call : hit) Break(call, "the peer fell silent");
 }
@@ -252,6 +289,7 @@ RpcCallId SimRpcClient::Call(const Endpoint& to, std::string_view method, std::s
   call->id = exchange_.next_++;
   call->to = to;
   call->from_host = process_.host();
+  call->sent_at = world.now();
   call->method = std::string(method);
   call->request = std::move(request);
   call->client = this;

@@ -33,6 +33,12 @@ class RpcExchange {
   Links& links() { return links_; }
   // Calls begun, by method.
   const std::map<std::string, uint64_t, std::less<>>& counts() const { return counts_; }
+  // Calls that reached their server late (LinkBehaviour::late), and those of them that no client
+  // waited for any more: repeated or left over from a process that is gone.
+  uint64_t late_calls() const { return late_calls_; }
+  uint64_t orphaned_calls() const { return orphaned_calls_; }
+  // `process` has not answered pings for Links::kPatience (it is paused): peers give it up.
+  void OnHang(const Process& process);
 
  private:
   friend class SimRpcServer;
@@ -60,6 +66,8 @@ class RpcExchange {
   std::map<uint64_t, State> open_;  // not ended at both sides
   uint64_t next_ = 1;
   std::map<std::string, uint64_t, std::less<>> counts_;
+  uint64_t late_calls_ = 0;
+  uint64_t orphaned_calls_ = 0;
 };
 
 class SimRpcServer final : public RpcServer {

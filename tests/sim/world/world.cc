@@ -13,6 +13,10 @@ constexpr WallMillis kWallStart = 1767225600000;
 // Longer delays mean "never".
 constexpr Micros kNever = std::chrono::hours(24 * 365);
 
+// Timer ids are a slot and the low bits of a sequence number.
+constexpr int kSequenceBits = 40;
+constexpr uint64_t kSequenceMask = (uint64_t{1} << kSequenceBits) - 1;
+
 }  // namespace
 
 World::World(uint64_t seed) : random_(seed) {}
@@ -20,48 +24,108 @@ World::World(uint64_t seed) : random_(seed) {}
 World::~World() = default;
 
 EventKey World::Schedule(MonoTime due, Process* owner, Task task) {
-  const EventKey key{std::max(due, now_), next_sequence_++};
-  if (owner != nullptr && !owner->alive()) return key;  // A dead process schedules nothing.
-  events_.emplace(key, Event{owner, std::move(task)});
-  return key;
+  const uint64_t sequence = next_sequence_++;
+  if (owner != nullptr && !owner->alive()) return {};  // A dead process schedules nothing.
+  uint32_t slot = 0;
+  if (free_.empty()) {
+    slot = static_cast<uint32_t>(events_.size());
+    events_.emplace_back();
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+  }
+  Event& event = events_[slot];
+  event.owner = owner;
+  event.sequence = sequence;
+  event.task = std::move(task);
+  if (due <= now_) {
+    posted_.push_back({now_, sequence, slot});
+  } else {
+    later_.push_back({due, sequence, slot});
+    std::push_heap(later_.begin(), later_.end());
+  }
+  return {sequence, slot};
+}
+
+Task World::FreeSlot(uint32_t slot) {
+  Event& event = events_[slot];
+  event.owner = nullptr;
+  event.sequence = 0;
+  free_.push_back(slot);
+  return std::move(event.task);
 }
 
 bool World::Cancel(const EventKey& key) {
-  const auto it = events_.find(key);
-  if (it == events_.end()) return false;
-  const Event dropped = std::move(it->second);  // Destroyed once the map is consistent again.
-  events_.erase(it);
+  if (key.sequence == 0 || events_[key.slot].sequence != key.sequence) return false;
+  const Task dropped = FreeSlot(key.slot);  // Destroyed once all is consistent again.
+  ++dropped_;
+  MaybeForgetDropped();
   return true;
 }
 
-void World::DropEventsOf(const Process* owner) {
-  std::vector<Event> dropped;
-  for (auto it = events_.begin(); it != events_.end();) {
-    if (it->second.owner == owner) {
-      dropped.push_back(std::move(it->second));
-      it = events_.erase(it);
-    } else {
-      ++it;
-    }
+void World::MaybeForgetDropped() {
+  if (later_.size() < 256 || dropped_ * 2 < later_.size()) return;
+  std::erase_if(later_, [this](const Turn& turn) { return !IsLive(turn); });
+  std::make_heap(later_.begin(), later_.end());
+  dropped_ = 0;
+}
+
+void World::DropEventsOf(Process* owner) {
+  std::vector<Task> dropped;
+  for (uint32_t slot = 0; slot < events_.size(); ++slot) {
+    if (events_[slot].sequence == 0 || events_[slot].owner != owner) continue;
+    dropped.push_back(FreeSlot(slot));
+    ++dropped_;
+  }
+  owner->held_.clear();
+}
+
+void World::Release(Process* owner) {
+  for (const Turn& turn : std::exchange(owner->held_, {})) {
+    later_.push_back(turn);
+    std::push_heap(later_.begin(), later_.end());
   }
 }
 
-bool World::RunOne() {
-  if (events_.empty()) return false;
-  const auto it = events_.begin();
-  const EventKey key = it->first;
-  Event event = std::move(it->second);
-  events_.erase(it);
-  QCHECK_GE(key.due.since_zero().count(), now_.since_zero().count());
-  now_ = key.due;
+bool World::TakeNext(MonoTime until, Turn* next) {
+  while (!posted_.empty() || !later_.empty()) {
+    // Turns in the past are those of a process that was paused.
+    if (posted_.empty() || (!later_.empty() && posted_.front() < later_.front())) {
+      if (later_.front().due > until) return false;
+      *next = later_.front();
+      std::pop_heap(later_.begin(), later_.end());
+      later_.pop_back();
+      if (!IsLive(*next) && dropped_ > 0) --dropped_;
+    } else {
+      *next = posted_.front();
+      posted_.pop_front();
+    }
+    if (!IsLive(*next)) continue;
+    Process* const owner = events_[next->slot].owner;
+    if (owner == nullptr || !owner->paused()) return true;
+    owner->held_.push_back(*next);
+  }
+  return false;
+}
+
+void World::RunTurn(const Turn& turn) {
+  Process* const owner = events_[turn.slot].owner;
+  Task task = FreeSlot(turn.slot);
+  now_ = std::max(now_, turn.due);
   ++events_run_;
-  Trace(static_cast<uint64_t>(key.due.since_zero().count()));
-  Trace(key.sequence);
-  if (event.owner != nullptr && !event.owner->alive()) return true;
-  current_ = event.owner;
-  event.task();
-  event.task = nullptr;  // What it holds is destroyed while its process is current.
+  Trace(static_cast<uint64_t>(now_.since_zero().count()));
+  Trace(turn.sequence);
+  if (owner != nullptr && !owner->alive()) return;
+  current_ = owner;
+  task();
+  task = nullptr;  // What it holds is destroyed while its process is current.
   current_ = nullptr;
+}
+
+bool World::RunOne() {
+  Turn turn;
+  if (!TakeNext(MonoTime::Max(), &turn)) return false;
+  RunTurn(turn);
   return true;
 }
 
@@ -73,7 +137,8 @@ void World::RunAs(Process& process, Task task) {
 }
 
 void World::RunUntil(MonoTime until) {
-  while (!events_.empty() && events_.begin()->first.due <= until) RunOne();
+  Turn turn;
+  while (TakeNext(until, &turn)) RunTurn(turn);
   now_ = std::max(now_, until);
 }
 
@@ -91,21 +156,14 @@ void SimEventLoop::Post(Task task) { world_.Schedule(world_.now(), &process_, st
 
 TimerId SimEventLoop::RunAfter(Micros delay, Task task) {
   QCHECK_GE(delay.count(), 0);
-  const uint64_t id = next_timer_++;
-  timers_[id] = world_.ScheduleIn(std::min(delay, kNever), &process_,
-                                  [this, id, task = std::move(task)]() mutable {
-                                    timers_.erase(id);
-                                    task();
-                                  });
-  return static_cast<TimerId>(id);
+  const EventKey key = world_.ScheduleIn(std::min(delay, kNever), &process_, std::move(task));
+  if (key.sequence == 0) return TimerId::kNone;
+  return static_cast<TimerId>(uint64_t{key.slot} << kSequenceBits | key.sequence);
 }
 
 bool SimEventLoop::Cancel(TimerId timer) {
-  const auto it = timers_.find(static_cast<uint64_t>(timer));
-  if (it == timers_.end()) return false;
-  const EventKey key = it->second;
-  timers_.erase(it);
-  return world_.Cancel(key);
+  const uint64_t id = static_cast<uint64_t>(timer);
+  return world_.Cancel({id & kSequenceMask, static_cast<uint32_t>(id >> kSequenceBits)});
 }
 
 Process::Process(World& world, std::string host, uint64_t seed, Millis wall_skew)
@@ -113,7 +171,8 @@ Process::Process(World& world, std::string host, uint64_t seed, Millis wall_skew
       host_(std::move(host)),
       clock_(world, wall_skew),
       loop_(world, *this, clock_),
-      random_(seed) {}
+      random_(seed),
+      born_(world.now()) {}
 
 Process::~Process() { Kill(); }
 
@@ -126,6 +185,16 @@ void Process::Freeze(bool silently) {
   if (!alive_) return;
   alive_ = false;
   died_silently_ = silently;
+  Resume();
+}
+
+void Process::Resume() {
+  if (!paused_) return;
+  paused_ = false;
+  world_.Release(this);
+  for (Task& task : std::exchange(boundary_, {})) {
+    world_.ScheduleIn(Micros(0), nullptr, std::move(task));
+  }
 }
 
 }  // namespace quorate::sim

@@ -10,9 +10,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
-#include <set>
+#include <deque>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,11 +24,10 @@ namespace quorate::sim {
 
 class Process;
 
-// Names a scheduled event; the order of running is (due, sequence).
+// Names a scheduled event.
 struct EventKey {
-  MonoTime due;
-  uint64_t sequence = 0;
-  auto operator<=>(const EventKey&) const = default;
+  uint64_t sequence = 0;  // 0 = none; later ones have higher numbers
+  uint32_t slot = 0;
 };
 
 class World {
@@ -52,7 +49,9 @@ class World {
   // True if it had not run.
   bool Cancel(const EventKey& key);
   // Drops all events of a process.
-  void DropEventsOf(const Process* owner);
+  void DropEventsOf(Process* owner);
+  // A process that was paused goes on: what was due meanwhile runs now, in its order.
+  void Release(Process* owner);
 
   // Runs the next event; false if there is none.
   bool RunOne();
@@ -70,15 +69,39 @@ class World {
   uint64_t events_run() const { return events_run_; }
 
  private:
+  friend class Process;
+
   struct Event {
-    Process* owner;
+    Process* owner = nullptr;
+    uint64_t sequence = 0;  // 0 = the slot is free
     Task task;
   };
+  // An event's turn. Those of dropped events stay until they come up.
+  struct Turn {
+    MonoTime due;
+    uint64_t sequence = 0;
+    uint32_t slot = 0;
+    // For std::*_heap, which have the largest in front.
+    bool operator<(const Turn& other) const {
+      return due != other.due ? due > other.due : sequence > other.sequence;
+    }
+  };
+
+  bool IsLive(const Turn& turn) const { return events_[turn.slot].sequence == turn.sequence; }
+  // The next live turn not later than `until`, taken out; false if there is none.
+  bool TakeNext(MonoTime until, Turn* next);
+  Task FreeSlot(uint32_t slot);
+  void MaybeForgetDropped();
+  void RunTurn(const Turn& turn);
 
   SeededRandom random_;
   MonoTime now_{Micros(1)};  // never the meaningless zero point
   uint64_t next_sequence_ = 1;
-  std::map<EventKey, Event> events_;
+  std::vector<Event> events_;   // by slot
+  std::vector<uint32_t> free_;  // slots
+  std::vector<Turn> later_;     // a heap
+  std::deque<Turn> posted_;     // due at the moment they were scheduled, in order
+  size_t dropped_ = 0;          // turns in later_ whose events are gone, about
   Process* current_ = nullptr;
   uint64_t trace_hash_ = 0xcbf29ce484222325u;
   uint64_t events_run_ = 0;
@@ -90,10 +113,12 @@ class SimClock final : public Clock {
   SimClock(const World& world, Millis wall_skew) : world_(world), wall_skew_(wall_skew) {}
   MonoTime Now() const override { return world_.now(); }
   WallMillis WallNow() const override;
+  // Somebody set the wall clock.
+  void Jump(Millis by) { wall_skew_ += by; }
 
  private:
   const World& world_;
-  const Millis wall_skew_;
+  Millis wall_skew_;
 };
 
 class SimEventLoop final : public EventLoop {
@@ -112,8 +137,6 @@ class SimEventLoop final : public EventLoop {
   World& world_;
   Process& process_;
   const Clock& clock_;
-  std::map<uint64_t, EventKey> timers_;  // pending, by id
-  uint64_t next_timer_ = 1;
 };
 
 // One incarnation of one machine's server process. `host` names the machine.
@@ -129,6 +152,17 @@ class Process {
   EventLoop& loop() { return loop_; }
   const Clock& clock() const { return clock_; }
   Random& random() { return random_; }
+  MonoTime born() const { return born_; }
+  void JumpClock(Millis by) { clock_.Jump(by); }
+
+  // Stops it as SIGSTOP does: time goes on, its events wait. Resume runs them in their order.
+  void Pause() { paused_ = alive_; }
+  void Resume();
+  bool paused() const { return paused_; }
+  // Runs `task` once the process goes on, or is dead: for what its machine does with messages on
+  // its behalf. REQUIRES: paused().
+  void WhenResumed(Task task) { boundary_.push_back(std::move(task)); }
+
   bool alive() const { return alive_; }
   // True if its machine lost power: no kernel is left to tell its peers.
   bool died_silently() const { return died_silently_; }
@@ -144,8 +178,14 @@ class Process {
   SimClock clock_;
   SimEventLoop loop_;
   SeededRandom random_;
+  const MonoTime born_;
   bool alive_ = true;
   bool died_silently_ = false;
+  bool paused_ = false;
+  std::vector<World::Turn> held_;  // came up while paused; the world's
+  std::vector<Task> boundary_;     // WhenResumed
+
+  friend class World;
 };
 
 }  // namespace quorate::sim

@@ -41,6 +41,56 @@ TEST(World, AKilledProcessRunsNothing) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+TEST(World, APausedProcessRunsItsEventsInTheirOrderOnceItGoesOn) {
+  World world(1);
+  Process process(world, "a", 1);
+  std::string ran;
+  TimerId cancelled = TimerId::kNone;
+  world.RunAs(process, [&] {
+    process.loop().RunAfter(Millis(1), [&] {
+      ran += "1";
+      EXPECT_TRUE(process.loop().Cancel(cancelled));
+    });
+    cancelled = process.loop().RunAfter(Millis(2), [&] { ran += "2"; });
+    process.loop().RunAfter(Millis(3), [&] { ran += "3"; });
+    process.loop().RunAfter(Millis(30), [&] { ran += "4"; });
+  });
+  process.Pause();
+  process.WhenResumed([&] { ran += "b"; });
+  world.RunUntil(world.now() + Millis(10));
+  EXPECT_EQ(ran, "");
+  const MonoTime resumed = world.now();
+  process.Resume();
+  world.RunUntil(world.now() + Millis(10));
+  EXPECT_EQ(ran, "13b");
+  EXPECT_GE(process.loop().Now(), resumed);
+  world.RunUntil(world.now() + Millis(30));
+  EXPECT_EQ(ran, "13b4");
+}
+
+TEST(World, APausedProcessThatDiesRunsNothing) {
+  World world(1);
+  Process process(world, "a", 1);
+  std::string ran;
+  world.RunAs(process, [&] { process.loop().RunAfter(Millis(1), [&] { ran += "1"; }); });
+  process.Pause();
+  process.WhenResumed([&] { ran += "b"; });
+  world.RunUntil(world.now() + Millis(10));
+  process.Kill();
+  world.RunUntil(world.now() + Millis(10));
+  EXPECT_EQ(ran, "b");
+}
+
+TEST(World, AClockThatJumpsMovesTheWallAlone) {
+  World world(1);
+  Process process(world, "a", 1);
+  const WallMillis before = process.clock().WallNow();
+  const MonoTime now = process.clock().Now();
+  process.JumpClock(Millis(-5000));
+  EXPECT_EQ(process.clock().WallNow(), before - 5000);
+  EXPECT_EQ(process.clock().Now(), now);
+}
+
 // One client, one server that parks calls.
 class DeathTest : public testing::Test {
  protected:
@@ -120,6 +170,70 @@ TEST_F(DeathTest, AShortCutOnlyDelaysTheAnswer) {
   world_.RunUntil(begun_ + Millis(1000));
   EXPECT_TRUE(status_.ok()) << status_;
   EXPECT_GT(done_at_, begun_);
+}
+
+TEST_F(DeathTest, APausedServerAnswersWhenItGoesOn) {
+  server_process_.Pause();
+  world_.RunAs(client_process_, [this] {
+    client_->Call({"server", 1}, "Park", "", std::chrono::seconds(100), &client_process_.loop(),
+                  [](absl::StatusOr<std::string>) {});
+  });
+  world_.RunUntil(begun_ + Millis(500));
+  EXPECT_EQ(parked_.size(), 1u);
+  server_process_.Resume();
+  world_.RunUntil(begun_ + Millis(600));
+  EXPECT_EQ(parked_.size(), 2u);
+}
+
+TEST_F(DeathTest, AHangBreaksTheCallsOfBothSides) {
+  server_process_.Pause();
+  exchange_.OnHang(server_process_);
+  world_.RunUntil(begun_ + Millis(100));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable) << status_;
+  EXPECT_EQ(broken_at_, MonoTime());
+  server_process_.Resume();
+  world_.RunUntil(begun_ + Millis(200));
+  EXPECT_GT(broken_at_, begun_);
+}
+
+TEST_F(DeathTest, ALateCallArrivesAlthoughItsClientGaveUpAndIsThenBroken) {
+  LinkBehaviour late;
+  late.late = 1;
+  links_.set_behaviour(late);
+  absl::Status second;
+  world_.RunAs(client_process_, [&] {
+    client_->Call({"server", 1}, "Park", "", Millis(200), &client_process_.loop(),
+                  [&second](absl::StatusOr<std::string> outcome) { second = outcome.status(); });
+  });
+  world_.RunUntil(begun_ + Millis(400));
+  EXPECT_EQ(second.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(parked_.size(), 1u);
+  world_.RunUntil(begun_ + std::chrono::seconds(30));
+  EXPECT_EQ(parked_.size(), 2u);
+  EXPECT_EQ(exchange_.late_calls(), 1u);
+  EXPECT_EQ(exchange_.orphaned_calls(), 1u);
+  EXPECT_GT(broken_at_, begun_);
+}
+
+TEST_F(DeathTest, ALateCallDoesNotReachALaterProcess) {
+  LinkBehaviour late;
+  late.late = 1;
+  links_.set_behaviour(late);
+  world_.RunAs(client_process_, [&] {
+    client_->Call({"server", 1}, "Park", "", Millis(200), &client_process_.loop(),
+                  [](absl::StatusOr<std::string>) {});
+  });
+  world_.RunUntil(begun_ + Millis(300));
+  server_process_.Kill();
+  parked_.clear();
+  server_.reset();
+  Process next(world_, "server", 3);
+  SimRpcServer server(exchange_, next);
+  server.Register("Park", &next.loop(),
+                  [this](std::unique_ptr<RpcCall> call) { parked_.push_back(std::move(call)); });
+  ASSERT_TRUE(server.Start({"server", 1}).ok());
+  world_.RunUntil(begun_ + std::chrono::seconds(30));
+  EXPECT_EQ(parked_.size(), 0u);
 }
 
 }  // namespace

@@ -1,0 +1,232 @@
+#include "tests/sim/cluster/watcher.h"
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "broker/broker.h"
+#include "broker/replica/partition.h"
+#include "broker/replica/replica_manager_impl.h"
+#include "raft/raft_node.h"
+
+namespace quorate::sim {
+namespace {
+
+// What TopicMaker asks for.
+constexpr int32_t kMinIsr = 2;
+// In a sparse run: this long after the latest event worth a line the looks become rare.
+constexpr Micros kCalm = std::chrono::seconds(5);
+
+std::vector<int32_t> Ids(const ReplicaList& list) {
+  std::vector<int32_t> ids;
+  for (NodeId id : list) ids.push_back(id.value());
+  return ids;
+}
+
+std::string Text(const ReplicaList& list) {
+  std::string text;
+  for (NodeId id : list) text += (text.empty() ? "" : " ") + std::to_string(id.value());
+  return "[" + text + "]";
+}
+
+}  // namespace
+
+Watcher::Watcher(World& world, const Scenario& scenario,
+                 const std::vector<std::unique_ptr<SimNode>>& nodes,
+                 const std::vector<PartitionName>& partitions, Verdict& verdict, RunLog& log)
+    : world_(world),
+      scenario_(scenario),
+      nodes_(nodes),
+      log_(log),
+      leaders_(verdict),
+      watermarks_(verdict),
+      metadata_(verdict),
+      terms_(verdict),
+      commits_(verdict, scenario.nodes),
+      isr_shapes_(verdict, kMinIsr),
+      isr_supersets_(verdict),
+      broker_epochs_(verdict),
+      leader_completeness_(verdict),
+      seen_index_(static_cast<size_t>(scenario.nodes), -1) {
+  for (const PartitionName& name : partitions) {
+    Watched& watched = partitions_.emplace_back();
+    watched.name = name;
+    watched.flushes = name.topic != "os";
+    watched.ends.assign(static_cast<size_t>(scenario.nodes), -1);
+  }
+}
+
+void Watcher::Start() {
+  Look();
+  const bool calm = scenario_.profile == Profile::kSparse && !log_.entries().empty() &&
+                    world_.now() - log_.entries().back().at > kCalm;
+  const Micros pause(calm ? 500'000 : world_.random().Between(2'000, 6'000));
+  world_.ScheduleIn(pause, nullptr, [this] { Start(); });
+}
+
+void Watcher::Look() {
+  for (const auto& node : nodes_) {
+    if (!node->up()) continue;
+    LookAtQuorum(*node);
+    LookAtImage(*node);
+  }
+  for (const auto& node : nodes_) {
+    if (node->up()) commits_.Check(node->id().value(), node->raft().commit_index().value());
+  }
+  for (Watched& watched : partitions_) {
+    if (watched.id) LookAtPartition(watched);
+  }
+}
+
+void Watcher::LookAtQuorum(SimNode& node) {
+  const int32_t id = node.id().value();
+  const RaftNode& raft = node.raft();
+  const QuorumLeader leader = raft.leader();
+  terms_.OnTerm(id, node.incarnation(), leader.term.value(), leader.leader == node.id());
+  metadata_.OnCommitIndex(id, node.incarnation(), raft.commit_index().value(),
+                          raft.log_end_index().value());
+  commits_.OnDurableEnd(id, raft.core().durable_end().value());
+  if (leader.leader == kNoNode) return;
+  leaders_.OnRaftLeader(id, leader.term.value(), leader.leader.value());
+  if (leader.term.value() <= shown_term_) return;
+  shown_term_ = leader.term.value();
+  log_.Add({.kind = RunLogEntry::Kind::kQuorum,
+            .text = absl::StrFormat("node %d leads the quorum in term %d", leader.leader.value(),
+                                    shown_term_),
+            .nodes = {leader.leader.value()}});
+}
+
+void Watcher::LookAtImage(SimNode& node) {
+  const ImagePtr& image = node.broker().images().image();
+  const int64_t index = image->index().value();
+  int64_t& seen = seen_index_[static_cast<size_t>(node.id().value() - 1)];
+  if (index == seen) return;
+  seen = index;
+  metadata_.OnImage(node.id().value(), index, image->hash().ToString());
+  if (index <= newest_index_) return;
+  newest_index_ = index;
+  OnNewestImage(*image);
+}
+
+void Watcher::OnNewestImage(const MetadataImage& image) {
+  registered_.clear();
+  for (const auto& [id, broker] : image.brokers()) {
+    registered_[id.value()] = broker.epoch;
+    broker_epochs_.OnRegistration(id.value(), broker.epoch.value(), broker.incarnation.ToString());
+  }
+  for (Watched& watched : partitions_) {
+    const TopicImage* topic = image.FindTopicByName(watched.name.topic);
+    if (topic == nullptr) continue;
+    const PartitionIndex index(watched.name.index);
+    const PartitionState* state = topic->FindPartition(index);
+    if (state == nullptr) continue;
+    watched.id = {topic->id, index};
+    OnState(watched, image, *state);
+  }
+}
+
+void Watcher::OnState(Watched& watched, const MetadataImage& image, const PartitionState& state) {
+  if (watched.state == state) return;
+  if (watched.state.isr != state.isr || watched.state.elr != state.elr) {
+    log_.Add({.kind = RunLogEntry::Kind::kIsr,
+              .text = absl::StrFormat("%s: ISR %s, ELR %s, leader %d in epoch %d",
+                                      watched.name.ToString(), Text(state.isr), Text(state.elr),
+                                      state.leader.value(), state.leader_epoch.value()),
+              .nodes = Ids(state.isr),
+              .partition = watched.name.ToString()});
+  }
+  watched.state = state;
+  std::set<int32_t> fenced;
+  for (const auto& [id, broker] : image.brokers()) {
+    if (broker.fenced) fenced.insert(id.value());
+  }
+  isr_shapes_.OnState(watched.name, image.index().value(),
+                      {Ids(state.replicas), Ids(state.isr), Ids(state.elr), state.leader.value(),
+                       state.leader_epoch.value(), state.partition_epoch.value()},
+                      fenced);
+}
+
+void Watcher::LookAtPartition(Watched& watched) {
+  std::vector<Positions> all(nodes_.size());
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    SimNode& node = *nodes_[i];
+    if (!node.up()) continue;
+    all[i] = node.broker().replicas().Positions(*watched.id);
+    if (all[i]) LookAtReplica(watched, node, *all[i]);
+  }
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (all[i] && all[i]->is_leader) LookAtLeader(watched, *nodes_[i], *all[i], all);
+  }
+}
+
+void Watcher::LookAtReplica(Watched& watched, SimNode& node, const PartitionPositions& at) {
+  const int32_t id = node.id().value();
+  watermarks_.OnPositions(
+      id, node.incarnation(), watched.name,
+      {at.is_leader, at.leader_epoch.value(), at.log_start_offset.value(),
+       at.high_watermark.value(), at.flushed_end_offset.value(), at.end_offset.value()});
+  int64_t& end = watched.ends[static_cast<size_t>(id - 1)];
+  if (at.end_offset.value() < end) {
+    log_.Add({.kind = RunLogEntry::Kind::kCut,
+              .text = absl::StrFormat("node %d has %s up to %d, no longer %d", id,
+                                      watched.name.ToString(), at.end_offset.value(), end),
+              .nodes = {id},
+              .partition = watched.name.ToString(),
+              .from = end,
+              .to = at.end_offset.value()});
+  }
+  end = at.end_offset.value();
+}
+
+void Watcher::LookAtLeader(Watched& watched, SimNode& node, const PartitionPositions& at,
+                           const std::vector<Positions>& all) {
+  const int32_t id = node.id().value();
+  const int32_t epoch = at.leader_epoch.value();
+  leaders_.OnPartitionLeader(watched.name, epoch, id);
+  leader_completeness_.OnLeader(watched.name, epoch, id, at.end_offset.value(), world_.now());
+  if (epoch > watched.shown_epoch) {
+    watched.shown_epoch = epoch;
+    log_.Add({.kind = RunLogEntry::Kind::kLeader,
+              .text = absl::StrFormat("node %d leads %s in epoch %d, offsets up to %d, high "
+                                      "watermark %d",
+                                      id, watched.name.ToString(), epoch, at.end_offset.value(),
+                                      at.high_watermark.value()),
+              .nodes = {id},
+              .partition = watched.name.ToString()});
+  }
+  if (watched.state.leader != node.id() || watched.state.leader_epoch != at.leader_epoch) return;
+  const Partition* partition = node.broker().replicas().impl()->Find(*watched.id);
+  const LeaderState* leading = partition == nullptr ? nullptr : partition->leader_state();
+  if (leading == nullptr) return;
+  IsrSupersetChecker::Leader leader{id, epoch, at.high_watermark.value(), {}};
+  std::vector<IsrSupersetChecker::Member> members;
+  for (NodeId replica : watched.state.replicas) {
+    if (leading->InMaximalIsr(replica)) leader.maximal_isr.insert(replica.value());
+  }
+  for (NodeId member : watched.state.isr) {
+    const size_t i = static_cast<size_t>(member.value() - 1);
+    const Positions& held = all[i];
+    const auto registered = registered_.find(member.value());
+    if (member == node.id() || !held || held->leader_epoch != at.leader_epoch ||
+        registered == registered_.end() || registered->second != nodes_[i]->broker().epoch()) {
+      continue;
+    }
+    members.push_back(
+        {member.value(), (watched.flushes ? held->flushed_end_offset : held->end_offset).value()});
+  }
+  isr_supersets_.OnLeader(watched.name, leader, Ids(watched.state.isr), members);
+}
+
+IdleMoment Watcher::Moment() const {
+  IdleMoment moment;
+  moment.seconds = static_cast<double>(world_.now().since_zero().count()) / 1e6;
+  moment.events = world_.events_run();
+  moment.term = shown_term_;
+  for (const Watched& watched : partitions_) {
+    moment.in_sync += static_cast<int64_t>(watched.state.isr.size());
+  }
+  return moment;
+}
+
+}  // namespace quorate::sim

@@ -1,0 +1,90 @@
+// tests/sim/cluster/watcher.h
+//
+// Watcher looks at all nodes at once, every few milliseconds, tells the checkers what it sees and
+// writes down who leads, which replicas are in sync and which logs were cut.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/replica/replica_requests.h"
+#include "controller/image/metadata_image.h"
+#include "tests/sim/checkers/broker_epoch_checker.h"
+#include "tests/sim/checkers/commit_durability_checker.h"
+#include "tests/sim/checkers/idle_checker.h"
+#include "tests/sim/checkers/isr_shape_checker.h"
+#include "tests/sim/checkers/isr_superset_checker.h"
+#include "tests/sim/checkers/leader_completeness_checker.h"
+#include "tests/sim/checkers/leadership_checker.h"
+#include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/term_checker.h"
+#include "tests/sim/checkers/verdict.h"
+#include "tests/sim/checkers/watermark_checker.h"
+#include "tests/sim/cluster/run_log.h"
+#include "tests/sim/cluster/scenario.h"
+#include "tests/sim/cluster/sim_node.h"
+
+namespace quorate::sim {
+
+class Watcher {
+ public:
+  Watcher(World& world, const Scenario& scenario,
+          const std::vector<std::unique_ptr<SimNode>>& nodes,
+          const std::vector<PartitionName>& partitions, Verdict& verdict, RunLog& log);
+
+  // Looks again and again from now on: every few milliseconds, or, in a sparse run in which
+  // nothing has happened for a while, twice in a second.
+  void Start();
+  void OnAck(const PartitionName& partition, int64_t offset) {
+    leader_completeness_.OnAck(partition, offset, world_.now());
+  }
+  IdleMoment Moment() const;
+
+ private:
+  using Positions = std::optional<PartitionPositions>;
+  // What is known of one partition of the run.
+  struct Watched {
+    PartitionName name;
+    bool flushes = false;
+    std::optional<TopicPartition> id;  // once it exists
+    PartitionState state;              // of the newest image
+    int32_t shown_epoch = -1;
+    std::vector<int64_t> ends;  // of the logs, by node; -1 = never seen
+  };
+
+  void Look();
+  void LookAtQuorum(SimNode& node);
+  void LookAtImage(SimNode& node);
+  void OnNewestImage(const MetadataImage& image);
+  void OnState(Watched& watched, const MetadataImage& image, const PartitionState& state);
+  void LookAtPartition(Watched& watched);
+  void LookAtReplica(Watched& watched, SimNode& node, const PartitionPositions& at);
+  void LookAtLeader(Watched& watched, SimNode& node, const PartitionPositions& at,
+                    const std::vector<Positions>& all);
+
+  World& world_;
+  const Scenario& scenario_;
+  const std::vector<std::unique_ptr<SimNode>>& nodes_;
+  RunLog& log_;
+  LeadershipChecker leaders_;
+  WatermarkChecker watermarks_;
+  MetadataChecker metadata_;
+  TermChecker terms_;
+  CommitDurabilityChecker commits_;
+  IsrShapeChecker isr_shapes_;
+  IsrSupersetChecker isr_supersets_;
+  BrokerEpochChecker broker_epochs_;
+  LeaderCompletenessChecker leader_completeness_;
+  std::vector<Watched> partitions_;
+  std::vector<int64_t> seen_index_;  // of each node's image
+  int64_t newest_index_ = -1;
+  std::map<int32_t, BrokerEpoch> registered_;  // by node, in the newest image
+  int32_t shown_term_ = 0;
+};
+
+}  // namespace quorate::sim
