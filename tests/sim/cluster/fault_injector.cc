@@ -99,11 +99,11 @@ void FaultInjector::CrashAll() {
 
 void FaultInjector::Wipe(SimNode& node, const char* what) {
   if (!view_.AllInSync()) return;
-  Fault(FaultKind::kWipe, absl::StrFormat("the partitions of %s, %s", node.host(), what),
+  Fault(FaultKind::kWipe, absl::StrFormat("the data disk of %s, %s", node.host(), what),
         {node.id().value()});
   wounded_ = scenario_.has_os_topic;
   node.Crash(MachineEnd());
-  node.WipePartitions();
+  node.ReplaceDataDisk();
   node.StartLater(RestartDelay());
 }
 
@@ -223,7 +223,7 @@ void FaultInjector::Pause(SimNode& node, const char* what) {
 void FaultInjector::JumpClock() {
   SimNode& node = *nodes_[draw_.Below(nodes_.size())];
   if (!node.up()) return;
-  const Millis by(draw_.Chance(0.5) ? draw_.Between(-3'600'000, 3'600'000)
+  const Millis by(draw_.Chance(0.5) ? draw_.Between(-1'800'000, 1'800'000)
                                     : draw_.Between(-3'000, 3'000));
   const bool for_good = draw_.Chance(0.5);
   Fault(FaultKind::kClockJump,

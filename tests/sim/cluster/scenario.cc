@@ -36,7 +36,7 @@ void DecideWeather(Random& random, Scenario* scenario) {
   if (random.Chance(0.3)) scenario->links.reset = 0.0005;
   scenario->pool.low = Micros(20);
   scenario->pool.high = Micros(random.Between(500, 20'000));
-  if (random.Chance(0.3)) scenario->wall_skew_high = std::chrono::hours(1);
+  if (random.Chance(0.3)) scenario->wall_skew_high = minutes(29);
   scenario->replica_lag_ms = random.Between(1500, 8000);
   scenario->producer.pause_high = Micros(random.Between(10'000, 60'000));
   scenario->producer.max_filler = random.Chance(0.3) ? 2000 : 200;
@@ -60,6 +60,8 @@ void DecideFaults(Random& random, const ScenarioOptions& options, Scenario* scen
       plan.kinds.push_back(fault);
     }
   }
+  scenario->two_disks =
+      std::find(plan.kinds.begin(), plan.kinds.end(), FaultKind::kWipe) != plan.kinds.end();
   plan.without = options.without;
   plan.skipped = options.skipped;
   plan.pause_mean = Micros(random.Between(500'000, 4'000'000));

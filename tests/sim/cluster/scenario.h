@@ -41,7 +41,7 @@ enum class FaultKind {
   kFullDisk,      // one node's, for a while
   kRing,          // partitions in which nobody reaches all: a ring, or one node as a bridge
   kLateCalls,     // calls arrive seconds later, after their repetitions or their sender's death
-  kWipe,          // one node's partitions are gone; the metadata log and its vote are not
+  kWipe,          // the disk of one node's partitions is replaced; the metadata log has its own
 };
 inline constexpr int kFaultKinds = 16;
 const char* FaultName(FaultKind kind);
@@ -91,6 +91,8 @@ struct Scenario {
   Micros rewind_pause{0};  // a consumer begins anew this often
   LinkBehaviour links;
   PoolLatency pool;
+  // The metadata log has a disk of its own, so that the partitions' disk can be replaced.
+  bool two_disks = false;
   Millis wall_skew_high{0};
   int64_t replica_lag_ms = 0;
   FaultPlan faults;

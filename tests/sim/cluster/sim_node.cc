@@ -1,5 +1,6 @@
 #include "tests/sim/cluster/sim_node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -13,6 +14,8 @@ namespace quorate::sim {
 namespace {
 
 constexpr char kDirectory[] = "/data";
+constexpr char kMetadataDirectory[] = "/metadata";
+constexpr Millis kMaxClockJumped = std::chrono::minutes(30);
 // 22 characters, as Kafka's tools make them.
 constexpr char kClusterId[] = "c2ltdWxhdGVkLWNsdXN0ZX";
 
@@ -46,8 +49,10 @@ std::string SimNode::Properties() const {
       "quorate.allow.insecure.listeners=true\n"
       "log.dirs=%s\n"
       "auto.create.topics.enable=false\n"
-      "replica.lag.time.max.ms=%d\n",
-      id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms);
+      "replica.lag.time.max.ms=%d\n%s",
+      id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
+      around_.scenario.two_disks ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
+                                 : "");
 }
 
 SimNode::Running::Running(SimNode& node, Process& its_process)
@@ -62,15 +67,19 @@ absl::Status SimNode::Running::Start(SimNode& node) {
   std::vector<std::string> warnings;
   Q_ASSIGN_OR_RETURN(const ServerConfig config,
                      ParseServerConfig(node.Properties(), "server.properties", {}, &warnings));
-  Q_RETURN_IF_ERROR(files.CreateDirectories(kDirectory));
+  // As the server does it: the metadata log's directory comes last.
+  std::vector<std::string> directories = config.log_dirs;
+  if (node.around_.scenario.two_disks) directories.push_back(config.metadata_log_dir);
+  for (const std::string& directory : directories) {
+    Q_RETURN_IF_ERROR(files.CreateDirectories(directory));
+  }
   FormatOptions format;
   format.cluster_id = kClusterId;
   format.node_id = node.id_;
   format.ignore_formatted = true;
-  Q_RETURN_IF_ERROR(FormatDirectories(files, config.log_dirs, format, process.random()).status());
-  Q_ASSIGN_OR_RETURN(locks, LockDirectories(files, config.log_dirs));
-  Q_ASSIGN_OR_RETURN(const NodeIdentity identity,
-                     CheckDirectories(files, config.log_dirs, node.id_));
+  Q_RETURN_IF_ERROR(FormatDirectories(files, directories, format, process.random()).status());
+  Q_ASSIGN_OR_RETURN(locks, LockDirectories(files, directories));
+  Q_ASSIGN_OR_RETURN(const NodeIdentity identity, CheckDirectories(files, directories, node.id_));
   NodeSeams seams;
   seams.control_loop = &process.loop();
   seams.data_loop = &process.loop();
@@ -88,12 +97,14 @@ absl::Status SimNode::Running::Start(SimNode& node) {
   seams.broker_bugs = node.around_.scenario.broker_bugs;
   this->node = std::make_unique<Node>(seams, config, identity);
   Q_RETURN_IF_ERROR(this->node->StartControl());
+  started = true;
   return this->node->StartData();
 }
 
 void SimNode::Start() {
   if (up()) return;
   ++incarnation_;
+  clock_jumped_ = Millis(0);
   World& world = around_.world;
   const int64_t skew_high = around_.scenario.wall_skew_high.count();
   const Millis skew(world.random().Between(-skew_high, skew_high));
@@ -124,6 +135,9 @@ void SimNode::Crash(End end) {
   stopping_ = false;
   failure_expected_ = false;
   disk_.faults().failing_syncs = 0;
+  if (running_->started) {
+    last_durable_end_ = raft().core().durable_end().value();
+  }
   Process& process = running_->process;
   around_.world.RunAs(process, [&] {
     process.Kill(/*silently=*/end == End::kMachine);
@@ -184,10 +198,7 @@ void SimNode::SlowDown(PoolLatency latency) {
 
 void SimNode::SetDiskFull(bool full) { disk_.faults().full = full; }
 
-void SimNode::WipePartitions() {
-  const std::string data = kDirectory;
-  disk_.WipeExcept({data + "/meta.properties", data + "/.lock", data + "/__cluster_metadata-0"});
-}
+void SimNode::ReplaceDataDisk() { disk_.WipeExcept({kMetadataDirectory}); }
 
 void SimNode::Pause() {
   if (up()) running_->process.Pause();
@@ -202,7 +213,10 @@ void SimNode::TellPeersOfHang(RpcExchange& exchange) {
 }
 
 void SimNode::JumpClock(Millis by) {
-  if (up()) running_->process.JumpClock(by);
+  if (!up()) return;
+  const Millis next = std::clamp(clock_jumped_ + by, -kMaxClockJumped, kMaxClockJumped);
+  running_->process.JumpClock(next - clock_jumped_);
+  clock_jumped_ = next;
 }
 
 void SimNode::HealDisk() {

@@ -63,16 +63,17 @@ class SimNode {
   // Writes fail for lack of space. The process may give up because of it.
   void SetDiskFull(bool full);
   void HealDisk();
-  // All partitions and what is known of them are gone from the disk; the metadata log, the vote and
-  // the directory's identity stay. REQUIRES: !up().
-  void WipePartitions();
+  // The disk of the partitions is replaced by an empty one; the metadata log and the vote have a
+  // disk of their own. REQUIRES: !up(), Scenario::two_disks.
+  void ReplaceDataDisk();
   // SIGSTOP and SIGCONT; nothing happens while it is down.
   void Pause();
   void Resume();
   bool paused() const { return up() && running_->process.paused(); }
   // A pause lasts: peers give up its calls.
   void TellPeersOfHang(RpcExchange& exchange);
-  // Somebody sets the machine's wall clock; nothing happens while it is down.
+  // Somebody sets the machine's wall clock, to at most half an hour from right: a broker refuses
+  // records of an hour ahead. Nothing happens while it is down.
   void JumpClock(Millis by);
 
   bool up() const { return running_ != nullptr; }
@@ -80,6 +81,8 @@ class SimNode {
   NodeId id() const { return id_; }
   const std::string& host() const { return host_; }
   uint64_t incarnation() const { return incarnation_; }
+  // What the metadata log had flushed when the latest process ended.
+  int64_t last_durable_end() const { return last_durable_end_; }
   // How often the process could not start, or gave up, for lack of space.
   uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
   // REQUIRES: up().
@@ -102,6 +105,7 @@ class SimNode {
     SimRpcClient rpc_client;
     std::vector<std::unique_ptr<FileLock>> locks;
     std::unique_ptr<Node> node;
+    bool started = false;  // Start was OK
   };
 
   std::string Properties() const;
@@ -115,6 +119,8 @@ class SimNode {
   std::vector<std::unique_ptr<Process>> processes_;  // of all times, the running one last
   std::unique_ptr<Running> running_;
   uint64_t incarnation_ = 0;
+  int64_t last_durable_end_ = 0;
+  Millis clock_jumped_{0};  // together, of this process
   uint64_t ended_by_full_disk_ = 0;
   bool stopping_ = false;          // ShutDown is under way
   bool failure_expected_ = false;  // a fault was injected that ends the process

@@ -20,6 +20,7 @@ constexpr Micros kStartPatience = std::chrono::seconds(30);
 constexpr Micros kHealPatience = std::chrono::seconds(120);
 constexpr Micros kReadPatience = std::chrono::seconds(60);
 constexpr Micros kShutDownGrace = std::chrono::seconds(10);
+constexpr Micros kSettleTime = std::chrono::seconds(10);
 constexpr Micros kIdleTime = std::chrono::seconds(5);
 constexpr size_t kStoryLines = 20;
 
@@ -227,7 +228,16 @@ bool Simulation::HealAndWait() {
 
 void Simulation::BeIdle() {
   for (const auto& process : client_processes_) process->Kill();
-  world_.RunUntil(world_.now() + std::chrono::seconds(1));
+  // Leases and lags of the time before the healing come to their ends.
+  world_.RunUntil(world_.now() + kSettleTime);
+  std::string missing;
+  const bool well = RunUntil(
+      [&, this] {
+        missing = view_.WhatIsMissing();
+        return missing.empty();
+      },
+      kHealPatience);
+  if (!well && verdict_.ok()) verdict_.Add("stability", "well, then no longer: " + missing);
   const IdleMoment begin = watcher_->Moment();
   world_.RunUntil(world_.now() + kIdleTime);
   IdleChecker(verdict_, scenario_.nodes).Check(begin, watcher_->Moment());

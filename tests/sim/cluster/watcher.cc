@@ -67,7 +67,10 @@ void Watcher::Start() {
 
 void Watcher::Look() {
   for (const auto& node : nodes_) {
-    if (!node->up()) continue;
+    if (!node->up()) {
+      commits_.OnDurableEnd(node->id().value(), node->last_durable_end());
+      continue;
+    }
     LookAtQuorum(*node);
     LookAtImage(*node);
   }
