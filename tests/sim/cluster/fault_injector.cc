@@ -98,10 +98,12 @@ void FaultInjector::CrashAll() {
 }
 
 void FaultInjector::Wipe(SimNode& node, const char* what) {
-  if (!view_.AllInSync()) return;
+  const bool others_live =
+      std::none_of(nodes_.begin(), nodes_.end(), [](const auto& other) { return other->doomed(); });
+  if (!others_live || disk_full_ || !view_.AllInSync()) return;
   Fault(FaultKind::kWipe, absl::StrFormat("the data disk of %s, %s", node.host(), what),
         {node.id().value()});
-  wounded_ = scenario_.has_os_topic;
+  wounded_ = true;
   node.Crash(MachineEnd());
   node.ReplaceDataDisk();
   node.StartLater(RestartDelay());

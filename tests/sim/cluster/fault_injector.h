@@ -11,9 +11,10 @@
 //     ends: a controller cannot tell which of several that were not shut down in order still has
 //     its page cache. So never more than min.insync.replicas - 1 replicas are without what they
 //     acknowledged.
-//   * One node's partitions are wiped only when every partition has all its replicas in sync, and
-//     none again before they are so. Metadata log and vote stay: with static voters, a wiped voter
-//     is not covered.
+//   * The disk of one node's partitions is replaced only when every partition has all its replicas
+//     in sync and no other process is about to end, and until that is so again none ends: after
+//     unclean stops of all other replicas the controller has nobody left to elect and halts. The
+//     metadata log has another disk: with static voters, a wiped voter is not covered.
 //   * One disk is full at a time.
 // Everything else may come together.
 #pragma once

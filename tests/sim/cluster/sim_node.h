@@ -78,6 +78,10 @@ class SimNode {
 
   bool up() const { return running_ != nullptr; }
   bool stopping() const { return stopping_; }
+  // A fault that will end the process is under way.
+  bool doomed() const {
+    return stopping_ || failure_expected_ || disk_.faults().changes_until_death >= 0;
+  }
   NodeId id() const { return id_; }
   const std::string& host() const { return host_; }
   uint64_t incarnation() const { return incarnation_; }

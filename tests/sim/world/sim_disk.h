@@ -59,6 +59,7 @@ class SimDisk {
   void WipeExcept(const std::vector<std::string>& kept);
 
   DiskFaults& faults() { return faults_; }
+  const DiskFaults& faults() const { return faults_; }
   uint64_t syncs() const { return syncs_; }
   // Pages of which a part survived a crash.
   uint64_t torn_pages() const { return torn_pages_; }
