@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/cluster/simulation.h"
@@ -99,9 +100,11 @@ TEST(Runner, AMutantIsShrunkToASmallerRunThatFailsInTheSameWay) {
   RunnerOptions options;
   options.mutant = "ack-before-isr";
   options.scenario.duration = Millis(21'000);
+  options.scenario.kinds = {FaultKind::kProcessCrash, FaultKind::kCutLink, FaultKind::kStorm};
   SeedReport failure;
-  for (uint64_t seed = 1; seed <= 20 && failure.violations.empty(); ++seed) {
-    failure = RunOne(options, seed);
+  for (uint64_t seed = 1; seed <= 100 && failure.injected.size() < 4; ++seed) {
+    SeedReport report = RunOne(options, seed);
+    if (!report.passed) failure = std::move(report);
   }
   ASSERT_FALSE(failure.violations.empty());
   EXPECT_FALSE(failure.story.empty());
@@ -109,6 +112,7 @@ TEST(Runner, AMutantIsShrunkToASmallerRunThatFailsInTheSameWay) {
   const ShrinkResult small = Shrink(options, failure.seed, failure);
   EXPECT_FALSE(small.report.passed);
   EXPECT_EQ(small.report.Checker(), failure.Checker());
+  ASSERT_GE(failure.injected.size(), 4u);
   EXPECT_LT(small.report.injected.size(), failure.injected.size());
   // What its reproduction line says is what ran.
   const SeedReport again = RunOne(small.options, failure.seed);

@@ -250,7 +250,7 @@ RunResult Simulation::Run() {
   if (MakeTopics()) {
     StartClients();
     RunUnderFaults();
-    if (HealAndWait()) ReadEverything();
+    if (verdict_.ok() && HealAndWait()) ReadEverything();
     if (verdict_.ok()) CompareReplicas();
     if (verdict_.ok()) BeIdle();
   }
