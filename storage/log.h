@@ -213,7 +213,8 @@ class Log {
   // on the loop. REQUIRES: no other job of this log is under way.
   FlushJob PrepareFlush();
   // Takes the outcome. OK: flushed_end_offset() rises to the job's target, unless the log was
-  // truncated meanwhile. An error fails the log for good; never retried.
+  // truncated meanwhile. An error fails the log for good, but for a lack of space for the files
+  // beside the records (failure() stays OK): the flush is to be repeated then.
   void CompleteFlush(const FlushJob& job, const absl::Status& status);
   // The owner wrote flushed_end_offset() and checkpointable_log_start() to its checkpoints when
   // truncation_count() was `count`.

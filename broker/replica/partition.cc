@@ -16,6 +16,8 @@ namespace {
 using kafka::KafkaError;
 using kafka::KafkaStatus;
 
+// After a flush that failed for lack of space.
+constexpr Micros kFlushRepeat = std::chrono::milliseconds(200);
 constexpr Micros kIsrBackoffMin = std::chrono::milliseconds(50);
 constexpr Micros kIsrBackoffMax = std::chrono::seconds(1);
 
@@ -224,6 +226,16 @@ void Partition::OnFlushed(const FlushJob& job, const absl::Status& status) {
   log_->CompleteFlush(job, status);
   if (retired_) {
     MaybeFinishRetiring();
+    return;
+  }
+  if (!status.ok() && log_->failure().ok()) {
+    // The records are flushed, for what lies beside them there was no space: until there is, nobody
+    // is told of it (scenario G4).
+    env_->loop->RunAfter(kFlushRepeat, [weak = weak_from_this()] {
+      const std::shared_ptr<Partition> self = weak.lock();
+      if (self == nullptr || !self->env_->alive || self->retired_) return;
+      if (self->role_ != Role::kOffline) self->StartFlush();
+    });
     return;
   }
   if (!status.ok()) {

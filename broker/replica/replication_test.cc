@@ -438,6 +438,26 @@ TEST(ReplicationTest, AFullDiskRefusesProduceAndRecovers) {
   EXPECT_THAT(cluster.Values(1, id), ElementsAre("a", "c"));
 }
 
+TEST(ReplicationTest, G4AFlushThatLacksSpaceIsRepeatedUntilThereIsSome) {
+  ReplicaCluster cluster(1);
+  const TopicPartition id = cluster.MakeTopic("t", {1});
+  cluster.Run();
+  bool full = true;
+  cluster.broker(1).files.set_hook([&full](MemoryFileSystem::Op, const std::string& path) {
+    return full && path.ends_with(".tmp") ? absl::ResourceExhaustedError("no space")
+                                          : absl::OkStatus();
+  });
+  const auto produced = cluster.Produce(1, id, "a");
+  cluster.Run();
+  EXPECT_FALSE(produced->outcome.has_value());
+  EXPECT_EQ(cluster.replicas(1).stats().offline_partitions, 0);
+  full = false;
+  cluster.Run(std::chrono::milliseconds(300));
+  ASSERT_TRUE(produced->outcome.has_value());
+  EXPECT_TRUE(produced->outcome->status.ok()) << produced->outcome->status;
+  EXPECT_THAT(cluster.Values(1, id), ElementsAre("a"));
+}
+
 TEST(ReplicationTest, AnIdleClusterSendsFewFrames) {
   ReplicaCluster cluster(3);
   cluster.MakeTopic("t", {1, 2, 3});

@@ -254,7 +254,7 @@ void FaultInjector::Inject(FaultKind kind) {
   switch (kind) {
     case FaultKind::kAllCrash:
       // Rare: it also ends what other faults are after.
-      if (draw_.Chance(0.3)) CrashAll();
+      if (draw_.Chance(0.3) && !Wounded()) CrashAll();
       return;
     case FaultKind::kIsolate:
       return Isolate();

@@ -143,7 +143,7 @@ void Simulation::ReadEverything() {
         return true;
       },
       kReadPatience);
-  if (!all_read && verdict_.ok()) verdict_.Add("unseen", missing);
+  if (!all_read && verdict_.ok()) verdict_.Add("unseen", missing, SubjectOf(missing));
   if (!all_read) return;
   records_.Finish();
   reads_.Finish();
@@ -201,6 +201,14 @@ void Simulation::RunUnderFaults() {
   for (const auto& producer : producers_) producer->Stop();
 }
 
+// The partition that a text names, for stories.
+Subject Simulation::SubjectOf(const std::string& text) const {
+  for (const PartitionName& name : partitions_) {
+    if (text.find(name.ToString()) != std::string::npos) return {name};
+  }
+  return {};
+}
+
 bool Simulation::HealAndWait() {
   // Shutdowns that began before end by themselves or by their patience; then all start.
   faults_->Heal();
@@ -222,14 +230,14 @@ bool Simulation::HealAndWait() {
       },
       kHealPatience);
   healing_seconds_ = static_cast<double>((world_.now() - healed).count()) / 1e6;
-  if (!well && verdict_.ok()) verdict_.Add("liveness", missing);
+  if (!well && verdict_.ok()) verdict_.Add("liveness", missing, SubjectOf(missing));
   return well;
 }
 
-void Simulation::BeIdle() {
-  for (const auto& process : client_processes_) process->Kill();
-  // Leases and lags of the time before the healing come to their ends.
+bool Simulation::Settle() {
+  // Shutdowns, leases and lags of the time before the healing come to their ends.
   world_.RunUntil(world_.now() + kSettleTime);
+  for (const auto& node : nodes_) node->Start();
   std::string missing;
   const bool well = RunUntil(
       [&, this] {
@@ -237,7 +245,15 @@ void Simulation::BeIdle() {
         return missing.empty();
       },
       kHealPatience);
-  if (!well && verdict_.ok()) verdict_.Add("stability", "well, then no longer: " + missing);
+  if (!well && verdict_.ok()) {
+    verdict_.Add("stability", "well, then no longer: " + missing, SubjectOf(missing));
+  }
+  return well;
+}
+
+void Simulation::BeIdle() {
+  for (const auto& process : client_processes_) process->Kill();
+  world_.RunUntil(world_.now() + std::chrono::seconds(1));
   const IdleMoment begin = watcher_->Moment();
   world_.RunUntil(world_.now() + kIdleTime);
   IdleChecker(verdict_, scenario_.nodes).Check(begin, watcher_->Moment());
@@ -251,7 +267,7 @@ RunResult Simulation::Run() {
     StartClients();
     RunUnderFaults();
     if (verdict_.ok() && HealAndWait()) ReadEverything();
-    if (verdict_.ok()) CompareReplicas();
+    if (verdict_.ok() && Settle()) CompareReplicas();
     if (verdict_.ok()) BeIdle();
   }
   return Result();

@@ -75,9 +75,12 @@ class Simulation final : public History {
   // False if the cluster is not well in time.
   bool HealAndWait();
   void ReadEverything();
+  // Some time passes, then the cluster must be well again.
+  bool Settle();
   void CompareReplicas();
   // Without clients and faults nothing happens.
   void BeIdle();
+  Subject SubjectOf(const std::string& text) const;
   RunResult Result();
   std::vector<std::string> Story() const;
 
