@@ -17,9 +17,19 @@ BrokerLeases::BrokerLeases(EventLoop* loop, Micros lease, Micros session_grace, 
 
 BrokerLeases::~BrokerLeases() { *alive_ = false; }
 
-void BrokerLeases::Extend(NodeId broker, BrokerEpoch epoch, Micros lease) {
+void BrokerLeases::Touch(NodeId broker, BrokerEpoch epoch) {
+  if (Entry* entry = Extend(broker, epoch, lease_)) entry->heard = true;
+}
+
+void BrokerLeases::Presume(NodeId broker, BrokerEpoch epoch, Micros lease, Micros believed) {
+  if (Entry* entry = Extend(broker, epoch, lease)) {
+    entry->believed_until = loop_->Now() + believed;
+  }
+}
+
+BrokerLeases::Entry* BrokerLeases::Extend(NodeId broker, BrokerEpoch epoch, Micros lease) {
   Entry& entry = entries_[broker];
-  if (epoch < entry.epoch) return;
+  if (epoch < entry.epoch) return nullptr;
   if (epoch > entry.epoch) {
     CancelTimers(&entry);
     if (entry.session != nullptr) {
@@ -34,6 +44,7 @@ void BrokerLeases::Extend(NodeId broker, BrokerEpoch epoch, Micros lease) {
   entry.lease_until = loop_->Now() + lease;
   loop_->Cancel(std::exchange(entry.grace_timer, TimerId::kNone));
   if (entry.lease_timer == TimerId::kNone) ArmLease(broker, &entry, lease);
+  return &entry;
 }
 
 void BrokerLeases::ArmLease(NodeId broker, Entry* entry, Micros wait) {
@@ -97,8 +108,10 @@ void BrokerLeases::GraceOver(NodeId broker) {
 
 bool BrokerLeases::IsAlive(NodeId broker, BrokerEpoch epoch) const {
   auto it = entries_.find(broker);
-  return it != entries_.end() && it->second.epoch == epoch && it->second.lease_running &&
-         !it->second.broken;
+  if (it == entries_.end() || it->second.epoch != epoch) return false;
+  const Entry& entry = it->second;
+  return entry.lease_running && !entry.broken &&
+         (entry.heard || loop_->Now() < entry.believed_until);
 }
 
 bool BrokerLeases::HasSession(NodeId broker) const {

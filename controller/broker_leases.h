@@ -36,15 +36,17 @@ class BrokerLeases {
   // A message of this registration came: its lease starts anew, a broken session is forgiven. A
   // newer registration than the known one takes its place; a session of the old one is ended with
   // STALE_BROKER_EPOCH.
-  void Touch(NodeId broker, BrokerEpoch epoch) { Extend(broker, epoch, lease_); }
-  // The same with a lease of another length, once.
-  void Extend(NodeId broker, BrokerEpoch epoch, Micros lease);
+  void Touch(NodeId broker, BrokerEpoch epoch);
+  // No message came, but the registration gets a lease all the same: this controller has just
+  // become active. For `believed` of it IsAlive takes it for alive unheard.
+  void Presume(NodeId broker, BrokerEpoch epoch, Micros lease, Micros believed);
 
   // `call` stands for the process from now on. An older session of the same registration is
   // answered without an error.
   void OpenSession(NodeId broker, BrokerEpoch epoch, std::unique_ptr<RpcCall> call);
 
-  // In touch: the lease runs, and no session broke without being forgiven.
+  // In touch: the lease runs, a message came or it is still believed without one, and no session
+  // broke without being forgiven.
   bool IsAlive(NodeId broker, BrokerEpoch epoch) const;
   bool HasSession(NodeId broker) const;
 
@@ -57,12 +59,16 @@ class BrokerLeases {
     MonoTime lease_until;
     bool lease_running = false;
     bool broken = false;      // the session broke, and no message came since
+    bool heard = false;       // of this registration, by this controller
+    MonoTime believed_until;  // alive until then though not heard
     uint64_t session_id = 0;  // of `session`; 0 = none
     std::unique_ptr<RpcCall> session;
     TimerId lease_timer = TimerId::kNone;
     TimerId grace_timer = TimerId::kNone;
   };
 
+  // Null if `epoch` is not the newest.
+  Entry* Extend(NodeId broker, BrokerEpoch epoch, Micros lease);
   void ArmLease(NodeId broker, Entry* entry, Micros wait);
   void LeaseTimer(NodeId broker, MonoTime due);
   void SessionBroken(NodeId broker, uint64_t session_id);

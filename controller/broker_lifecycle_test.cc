@@ -256,6 +256,28 @@ TEST_F(BrokerLifecycleTest, ANewControllerGivesEveryUnfencedBrokerAFullLease) {
   EXPECT_TRUE(Broker(1).fenced);
 }
 
+// A cluster that was stopped and started as a whole: the old processes are gone, nobody waits out
+// their leases.
+TEST_F(BrokerLifecycleTest, AfterActivationAnUnheardBrokerKeepsItsPlaceOnlyForAMoment) {
+  h.StartBroker(1, 1);
+  h.quorum.Follow(NodeId(101), true);
+  h.quorum.Lead();
+  h.loop.Advance(Millis(149));
+  EXPECT_EQ(RegisterError(h.Registration(1, 2)), Code(KafkaError::kDuplicateBrokerRegistration));
+  h.loop.Advance(Millis(2));
+  EXPECT_EQ(RegisterError(h.Registration(1, 2)), 0);
+}
+
+TEST_F(BrokerLifecycleTest, AfterActivationABrokerThatWasHeardKeepsItsPlace) {
+  h.StartBroker(1, 1);
+  h.quorum.Follow(NodeId(101), true);
+  h.quorum.Lead();
+  h.loop.Advance(Millis(100));
+  h.Beat(1);
+  h.loop.Advance(Millis(1000));
+  EXPECT_EQ(RegisterError(h.Registration(1, 2)), Code(KafkaError::kDuplicateBrokerRegistration));
+}
+
 TEST_F(BrokerLifecycleTest, TheLeaseAtActivationCanDiffer) {
   auto config = ControllerHarness::Config();
   config.activation_lease = Millis(300);

@@ -28,6 +28,10 @@ struct ControllerConfig {
   // The same for the broker on the node that led the quorum before: most often that node has just
   // died, and a live one opens a session with the new controller within milliseconds.
   Micros predecessor_lease = Millis(150);
+  // How long after that a broker that has not been heard yet keeps another process from registering
+  // in its place. The lease alone would keep a cluster that was restarted as a whole waiting for
+  // processes that are gone.
+  Micros believed_unheard = Millis(150);
   // How often leadership is given back to preferred replicas; zero = never.
   Micros preferred_leader_interval = Millis(5000);
   int32_t preferred_leaders_per_round = 1000;

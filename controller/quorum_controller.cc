@@ -87,8 +87,9 @@ void QuorumController::OnBecomeActive(Term term) {
   for (const auto& [id, broker] : committed().brokers()) {
     if (broker.fenced) continue;
     const bool suspect = id == predecessor_;
-    leases_.Extend(id, broker.epoch,
-                   suspect ? config_.predecessor_lease : config_.activation_lease);
+    leases_.Presume(id, broker.epoch,
+                    suspect ? config_.predecessor_lease : config_.activation_lease,
+                    config_.believed_unheard);
   }
   ChangeSet changes = writes_.Begin();
   cluster_.FinishRemovals(&changes);
