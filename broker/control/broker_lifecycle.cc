@@ -148,6 +148,13 @@ void BrokerLifecycle::Heartbeat() {
       [this](absl::StatusOr<pb::HeartbeatResponse> response) {
         heartbeat_ = ControllerCallId::kNone;
         if (response.ok() && HandleStale(response->header())) return;
+        if (!response.ok() && state_ == State::kShuttingDown) {
+          // Most likely the whole cluster stops, and a majority of the controllers has gone.
+          LOG(WARNING) << "stopping without handing leaders over: " << response.status();
+          loop_->Cancel(std::exchange(shutdown_timer_, TimerId::kNone));
+          Stop();
+          return;
+        }
         if (response.ok() && response->header().error() == 0) {
           if (state_ == State::kShuttingDown && response->should_shutdown()) {
             loop_->Cancel(std::exchange(shutdown_timer_, TimerId::kNone));

@@ -67,7 +67,8 @@ class BrokerLifecycle {
   void OnImage(const MetadataImage& image);
 
   // Asks the controller to move leaders away, waits until it agrees that nothing is left, at most
-  // `bound`, then ends session and heartbeats and runs `done` (later, on the loop).
+  // `bound`, and not for controllers that have not answered for 2 s; then ends session and
+  // heartbeats and runs `done` (later, on the loop).
   void Shutdown(Micros bound, Task done);
 
   BrokerEpoch epoch() const { return epoch_; }  // kNoBrokerEpoch until registered

@@ -161,12 +161,39 @@ TEST_F(BrokerLifecycleTest, ShutdownEndsWhenTheControllerAgrees) {
   EXPECT_EQ(loop.timer_count(), 0u);
 }
 
-TEST_F(BrokerLifecycleTest, ShutdownEndsAtItsBoundWithoutAController) {
+TEST_F(BrokerLifecycleTest, ShutdownEndsAtItsBoundIfTheControllerNeverAgrees) {
   lifecycle->Start();
   Register(7);
+  AnswerHeartbeat();
   bool stopped = false;
   lifecycle->Shutdown(std::chrono::seconds(3), [&] { stopped = true; });
-  loop.Advance(std::chrono::seconds(4));
+  for (int i = 0; i < 58; ++i) {
+    AnswerHeartbeat();
+    loop.Advance(std::chrono::milliseconds(50));
+  }
+  EXPECT_FALSE(stopped);
+  loop.Advance(std::chrono::milliseconds(200));
+  EXPECT_TRUE(stopped);
+}
+
+// The whole cluster stops, this node last.
+TEST_F(BrokerLifecycleTest, ShutdownDoesNotWaitForControllersThatDoNotAnswer) {
+  lifecycle->Start();
+  Register(7);
+  AnswerHeartbeat();
+  bool stopped = false;
+  lifecycle->Shutdown(std::chrono::seconds(30), [&] { stopped = true; });
+  const auto refuse_for = [this](int ms) {
+    for (int i = 0; i < ms; i += 50) {
+      if (rpc.Find(kHeartbeat) != RpcCallId::kNone) {
+        rpc.Fail(kHeartbeat, absl::UnavailableError("refused"));
+      }
+      loop.Advance(std::chrono::milliseconds(50));
+    }
+  };
+  refuse_for(1800);
+  EXPECT_FALSE(stopped);
+  refuse_for(400);
   EXPECT_TRUE(stopped);
 }
 
