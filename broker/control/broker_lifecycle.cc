@@ -151,16 +151,10 @@ void BrokerLifecycle::Heartbeat() {
         if (!response.ok() && state_ == State::kShuttingDown) {
           // Most likely the whole cluster stops, and a majority of the controllers has gone.
           LOG(WARNING) << "stopping without handing leaders over: " << response.status();
-          loop_->Cancel(std::exchange(shutdown_timer_, TimerId::kNone));
-          Stop();
-          return;
+          return Stop();
         }
         if (response.ok() && response->header().error() == 0) {
-          if (state_ == State::kShuttingDown && response->should_shutdown()) {
-            loop_->Cancel(std::exchange(shutdown_timer_, TimerId::kNone));
-            Stop();
-            return;
-          }
+          if (state_ == State::kShuttingDown && response->should_shutdown()) return Stop();
           if (session_ == ControllerCallId::kNone) OpenSession();
         }
         if (heartbeat_again_) {
