@@ -6,22 +6,13 @@
 
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
+#include "controller/image/image_records.h"
 #include "controller/image/replay.h"
 
 namespace quorate {
 
 MetadataDelta WholeAsDelta(const MetadataImage& image) {
-  MetadataDelta delta;
-  delta.previous = std::make_shared<const MetadataImage>();
-  for (const auto& [id, broker] : image.brokers()) delta.brokers.insert(id);
-  for (const auto& [id, topic] : image.topics()) {
-    delta.topics_created.insert(id);
-    for (const auto& [index, state] : topic.partitions) delta.partitions.insert({id, index});
-  }
-  for (const auto& [resource, configs] : image.configs()) delta.configs.insert(resource);
-  delta.producer_ids = image.next_producer_id() > ProducerId(0);
-  delta.features = !image.features().empty();
-  return delta;
+  return DeltaBetween(std::make_shared<const MetadataImage>(), image);
 }
 
 ImageLoader::ImageLoader(EventLoop* loop)

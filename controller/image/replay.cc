@@ -66,8 +66,9 @@ absl::Status ValidatePartition(const PartitionState& state) {
 // refused record changes nothing.
 class Replayer {
  public:
-  Replayer(LogIndex index, MetadataImage* image, MetadataDelta* delta)
-      : index_(index), image_(*image), delta_(delta) {}
+  // `index`: where the record stands; with `in_state` it is one of a state that ends there.
+  Replayer(LogIndex index, bool in_state, MetadataImage* image, MetadataDelta* delta)
+      : index_(index), in_state_(in_state), image_(*image), delta_(delta) {}
 
   absl::Status Apply(const pb::MetadataRecord& record);
   static void Advance(LogIndex end, MetadataImage* image) { image->index_ = end; }
@@ -92,6 +93,7 @@ class Replayer {
   void PutConfigs(ConfigResource resource, ConfigMap configs);
 
   const LogIndex index_;
+  const bool in_state_;
   MetadataImage& image_;
   MetadataDelta* const delta_;  // may be null
 };
@@ -163,7 +165,14 @@ absl::Status Replayer::RegisterBroker(const pb::RegisterBrokerRecord& record) {
   if (record.broker_id() < 0) {
     return absl::InvalidArgumentError(absl::StrFormat("broker id %d", record.broker_id()));
   }
-  if (record.broker_epoch() != index_.value()) {
+  const int64_t epoch = record.broker_epoch();
+  if (in_state_ && (epoch < 0 || epoch >= index_.value())) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the registration of broker %d has broker epoch %d in a state that ends "
+                        "at %d",
+                        record.broker_id(), epoch, index_.value()));
+  }
+  if (!in_state_ && epoch != index_.value()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("the registration of broker %d has broker epoch %d, not its own index",
                         record.broker_id(), record.broker_epoch()));
@@ -377,14 +386,30 @@ absl::Status Replayer::SetFeature(const pb::FeatureLevelRecord& record) {
   return absl::OkStatus();
 }
 
+namespace {
+
+absl::Status ParseAndApply(std::string_view record, Replayer replayer) {
+  pb::MetadataRecord parsed;
+  if (!parsed.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
+    return absl::DataLossError(absl::StrFormat("%d bytes do not parse", record.size()));
+  }
+  return replayer.Apply(parsed);
+}
+
+}  // namespace
+
+absl::Status ReplayStateRecord(LogIndex end, int64_t number, std::string_view record,
+                               MetadataImage* image) {
+  const absl::Status status = ParseAndApply(record, Replayer(end, true, image, nullptr));
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrFormat("record %d of the state at index %d: %s",
+                                                     number, end.value(), status.message()));
+}
+
 absl::Status Replay(LogIndex index, std::string_view record, MetadataImage* image,
                     MetadataDelta* delta) {
   QCHECK_GE(index, image->index());
-  pb::MetadataRecord parsed;
-  absl::Status status =
-      parsed.ParseFromArray(record.data(), static_cast<int>(record.size()))
-          ? Replayer(index, image, delta).Apply(parsed)
-          : absl::DataLossError(absl::StrFormat("%d bytes do not parse", record.size()));
+  const absl::Status status = ParseAndApply(record, Replayer(index, false, image, delta));
   if (!status.ok()) {
     return absl::Status(status.code(), absl::StrFormat("metadata record at index %d: %s",
                                                        index.value(), status.message()));

@@ -25,6 +25,13 @@ namespace quorate {
 [[nodiscard]] absl::Status Replay(LogIndex index, std::string_view record, MetadataImage* image,
                                   MetadataDelta* delta);
 
+// Applies record number `number` of a materialised state at `end`
+// (controller/image/image_records.h) to `image`, whose index stays. As Replay, but that a
+// registration may have any broker epoch below `end`: its place in the log is not its place in the
+// state. ERRORS: as Replay; the message names the number.
+[[nodiscard]] absl::Status ReplayStateRecord(LogIndex end, int64_t number, std::string_view record,
+                                             MetadataImage* image);
+
 // Moves `image` to `end` (exclusive) and `term` without a change: at the end of a batch, and for
 // control batches. REQUIRES: end >= image->index().
 void AdvanceTo(LogIndex end, Term term, MetadataImage* image);
