@@ -1,5 +1,6 @@
 #include "tests/sim/seed_run.h"
 
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,10 @@ std::string ReportOf(const RunnerOptions& options, uint64_t seed) {
 }
 
 [[noreturn]] void RunChild(const RunnerOptions& options, uint64_t seed, int pipe) {
+  // What a run frees it needs again soon: giving it back to the system costs a tenth of its time.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 16 << 20);
   const std::string report = ReportOf(options, seed);
   size_t written = 0;
   while (written < report.size()) {

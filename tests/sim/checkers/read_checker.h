@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/clients/record_name.h"
@@ -24,13 +25,14 @@ class ReadChecker {
 
  private:
   struct Seen {
+    bool read = false;
     RecordName record;
     std::string reader;  // the first
     bool at_last = false;
   };
 
   Verdict& verdict_;
-  std::map<PartitionName, std::map<int64_t, Seen>> seen_;
+  std::map<PartitionName, std::vector<Seen>> seen_;  // by offset
 };
 
 }  // namespace quorate::sim

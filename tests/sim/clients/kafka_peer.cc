@@ -8,6 +8,13 @@ namespace {
 
 constexpr Micros kConnectTimeout = std::chrono::seconds(3);
 
+// What the first four bytes say: how many follow.
+size_t FrameSize(std::string_view bytes) {
+  size_t size = 0;
+  for (int i = 0; i < 4; ++i) size = size << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
+  return size;
+}
+
 }  // namespace
 
 KafkaPeer::KafkaPeer(EventLoop* loop, Network* network, const Endpoint& to, std::string client_id)
@@ -57,19 +64,21 @@ void KafkaPeer::CheckDeadlines() {
 }
 
 void KafkaPeer::OnRead(size_t length) {
-  inbox_.append(buffer_.data(), length);
+  std::string_view arrived(buffer_.data(), length);
   const std::weak_ptr<bool> alive = alive_;
-  while (!alive.expired() && inbox_.size() >= 4) {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(inbox_.data());
-    const size_t size = static_cast<size_t>(bytes[0]) << 24 | static_cast<size_t>(bytes[1]) << 16 |
-                        static_cast<size_t>(bytes[2]) << 8 | bytes[3];
-    if (inbox_.size() < 4 + size) return;
+  while (!alive.expired() && !broken() && !arrived.empty()) {
+    // First the four bytes of the size, then as many as it says.
+    const size_t wanted = inbox_.size() < 4 ? 4 : 4 + FrameSize(inbox_);
+    inbox_.reserve(std::min<size_t>(wanted, 1 << 20));
+    const std::string_view piece = arrived.substr(0, wanted - inbox_.size());
+    inbox_ += piece;
+    arrived.remove_prefix(piece.size());
+    if (inbox_.size() < 4 || inbox_.size() < 4 + FrameSize(inbox_)) continue;
     if (pending_.empty()) return Fail(absl::DataLossError("a response that nobody asked for"));
-    SharedBytes frame = SharedBytes::Copy(std::string_view(inbox_).substr(4, size));
-    inbox_.erase(0, 4 + size);
+    const SharedBytes frame = SharedBytes::FromString(std::exchange(inbox_, {}));
     Done done = std::move(pending_.front().done);
     pending_.pop_front();
-    done(std::move(frame));
+    done(frame.Slice(4, frame.size() - 4));
   }
 }
 

@@ -160,6 +160,7 @@ void Simulation::CompareReplicas() {
       if (!at) continue;
       ReplicaBytes& replica = replicas.emplace_back();
       replica.node = node->id().value();
+      replica.bytes.reserve(static_cast<size_t>(at->size_bytes));
       Offset next = at->log_start_offset;
       while (next < at->high_watermark) {
         const auto read = manager.Read(tp, next, at->high_watermark, 1 << 20);

@@ -77,9 +77,10 @@ class SimDisk::OpenFile final : public File {
     if (!disk_.Change()) return Gone();
     for (std::string_view piece : pieces) {
       if (piece.empty()) continue;
-      const size_t end = static_cast<size_t>(offset) + piece.size();
-      if (end > inode_->current.size()) inode_->current.resize(end, '\0');
-      std::memcpy(inode_->current.data() + offset, piece.data(), piece.size());
+      std::string& bytes = inode_->current;
+      const size_t at = static_cast<size_t>(offset);
+      if (at > bytes.size()) bytes.resize(at, '\0');
+      bytes.replace(at, std::min(piece.size(), bytes.size() - at), piece.data(), piece.size());
       MarkDirty(offset, static_cast<int64_t>(piece.size()));
       for (const auto& weak : inode_->mappings) {
         if (const auto mapping = weak.lock()) mapping->OnWrite(offset, piece);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/file_system.h"
+#include "storage/crc32c.h"
 
 namespace quorate::sim {
 namespace {
@@ -205,7 +206,7 @@ void SimConnection::SendSegment() {
   }
   out().unsent_bytes -= bytes.size();
   out().outstanding += bytes.size();
-  world().Trace(std::hash<std::string_view>{}(bytes));
+  world().Trace(Crc32c(bytes));
   const MonoTime arrival = std::max(out().last_arrival, world().now() + links.Delay(from, to));
   out().last_arrival = arrival;
   world().Schedule(arrival, stream_->processes[1 - side_],
