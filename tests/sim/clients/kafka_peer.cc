@@ -11,7 +11,8 @@ constexpr Micros kConnectTimeout = std::chrono::seconds(3);
 // What the first four bytes say: how many follow.
 size_t FrameSize(std::string_view bytes) {
   size_t size = 0;
-  for (int i = 0; i < 4; ++i) size = size << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
+  for (int i = 0; i < 4; ++i)
+    size = size << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
   return size;
 }
 

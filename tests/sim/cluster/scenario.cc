@@ -38,7 +38,9 @@ void DecideWeather(Random& random, Scenario* scenario) {
   scenario->pool.high = Micros(random.Between(500, 20'000));
   if (random.Chance(0.3)) scenario->wall_skew_high = minutes(29);
   scenario->replica_lag_ms = random.Between(1500, 8000);
-  scenario->producer.pause_high = Micros(random.Between(10'000, 60'000));
+  // Some runs are busy; the others leave time for more of them.
+  scenario->producer.pause_high =
+      Micros(random.Chance(0.3) ? random.Between(10'000, 60'000) : random.Between(60'000, 300'000));
   scenario->producer.max_filler = random.Chance(0.3) ? 2000 : 200;
 }
 
