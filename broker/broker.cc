@@ -29,8 +29,9 @@ ReplicaManagerOptions ReplicaOptions(const BrokerEnv& env, const BrokerConfig& c
   return options;
 }
 
-GroupCoordinatorOptions GroupOptions(const BrokerConfig& config) {
+GroupCoordinatorOptions GroupOptions(const BrokerEnv& env, const BrokerConfig& config) {
   GroupCoordinatorOptions options;
+  options.keep_groups_when_deposed = env.bugs.keep_groups_when_deposed;
   options.limits.initial_rebalance_delay = config.group_initial_rebalance_delay;
   options.limits.min_session_timeout = config.group_min_session_timeout;
   options.limits.max_session_timeout = config.group_max_session_timeout;
@@ -107,7 +108,7 @@ Broker::Broker(BrokerEnv env, BrokerConfig config)
                                                      config_.offsets_commit_timeout);
   groups_ = std::make_unique<GroupCoordinator>(
       GroupCoordinatorEnv{env_.loop, env_.random, offsets_log_.get(), &images_},
-      GroupOptions(config_));
+      GroupOptions(env_, config_));
   RegisterGroupHandlers(registry_, {handler_env_, groups_.get()});
 }
 

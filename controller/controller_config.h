@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "controller/bug_switches.h"
 #include "controller/image/metadata_image.h"
 
 namespace quorate {
@@ -49,6 +50,7 @@ struct ControllerConfig {
 
   // server.properties, for the broker synonyms of topic configs.
   ConfigMap static_broker;
+  ControllerBugSwitches bugs;  // tests only
 };
 
 }  // namespace quorate

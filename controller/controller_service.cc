@@ -23,6 +23,14 @@ auto SetLogIndex(Response* response, LogIndex index, int)
 template <typename Response>
 void SetLogIndex(Response*, LogIndex, long) {}
 
+// Scenarios B6 and F4.
+template <typename Response>
+bool AnswersTooEarly(const ControllerBugSwitches& bugs) {
+  return (bugs.answer_isr_before_commit && std::is_same_v<Response, pb::AlterPartitionResponse>) ||
+         (bugs.answer_producer_ids_before_commit &&
+          std::is_same_v<Response, pb::AllocateProducerIdsResponse>);
+}
+
 std::string Count(int n, const char* what) {
   return absl::StrFormat("%d %s%s", n, what, n == 1 ? "" : "s");
 }
@@ -135,6 +143,13 @@ void ControllerService::CommitAndReply(ChangeSet changes, const Cause& cause, bo
   if (validate_only) {
     FillHeader(absl::OkStatus(), response.mutable_header());
     call->Reply(response.SerializeAsString());
+    return;
+  }
+  if (AnswersTooEarly<Response>(c_.config_.bugs)) {
+    FillHeader(absl::OkStatus(), response.mutable_header());
+    SetLogIndex(&response, c_.quorum_->log_end_index(), 0);
+    call->Reply(response.SerializeAsString());
+    c_.writes_.Commit(std::move(changes), cause, [](absl::StatusOr<LogIndex>) {});
     return;
   }
   c_.writes_.Commit(std::move(changes), cause,

@@ -18,7 +18,7 @@ void SettleElr(const ReplicaList& before, const ReplicaList& lost, const Electio
   if (next->isr.size() < needed) {
     for (NodeId id : next->replicas) {
       if (Contains(next->isr, id)) continue;
-      if (Contains(before, id) && !Contains(lost, id)) {
+      if (Contains(before, id) && !Contains(lost, id) && !rules.forget_eligible_replicas) {
         elr.push_back(id);
       } else if (Contains(before, id) || Contains(next->last_known_elr, id)) {
         last_known.push_back(id);

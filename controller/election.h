@@ -30,7 +30,8 @@ class MetadataRecord;
 // The topic's configs that matter here.
 struct ElectionRules {
   int32_t min_insync_replicas = 1;
-  bool unclean = false;  // unclean.leader.election.enable
+  bool unclean = false;                   // unclean.leader.election.enable
+  bool forget_eligible_replicas = false;  // a simulated mistake (ControllerBugSwitches)
 };
 
 // May this broker lead and be in an ISR: registered, not fenced, not shutting down.

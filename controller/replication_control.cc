@@ -25,20 +25,21 @@ std::string Value(const MetadataImage& image, const std::string& topic, const Co
 
 // A member of a proposed ISR must be a live registration, and the very one the leader means.
 absl::Status CheckMember(const MetadataImage& image, const PartitionState& state, NodeId id,
-                         int64_t epoch) {
+                         int64_t epoch, const ControllerBugSwitches& bugs) {
   const auto ineligible = [&](const std::string& why) {
     return KafkaStatus(KafkaError::kIneligibleReplica,
                        absl::StrFormat("broker %d cannot be in the ISR: %s", id.value(), why));
   };
   const BrokerImage* broker = image.FindBroker(id);
   if (broker == nullptr) return ineligible("it is not registered");
-  if (broker->fenced) return ineligible("it is fenced");
-  if (broker->in_controlled_shutdown) return ineligible("it is shutting down");
+  if (broker->fenced && !bugs.admit_fenced_members) return ineligible("it is fenced");
+  if (broker->in_controlled_shutdown && !bugs.admit_fenced_members)
+    return ineligible("it is shutting down");
   if (epoch < 0) {
     if (Contains(state.isr, id)) return absl::OkStatus();
     return ineligible("a new member needs the broker epoch it fetched with");
   }
-  if (broker->epoch != BrokerEpoch(epoch)) {
+  if (broker->epoch != BrokerEpoch(epoch) && !bugs.ignore_broker_epochs) {
     return ineligible(absl::StrFormat("it fetched with broker epoch %d and now has %d", epoch,
                                       broker->epoch.value()));
   }
@@ -54,6 +55,7 @@ ElectionRules ReplicationControl::RulesFor(const MetadataImage& image,
       std::stoi(Value(image, topic, config_.static_broker, "min.insync.replicas"));
   const std::string unclean =
       Value(image, topic, config_.static_broker, "unclean.leader.election.enable");
+  rules.forget_eligible_replicas = config_.bugs.forget_eligible_replicas;
   rules.unclean = !unclean.empty() && (unclean[0] == 't' || unclean[0] == 'T');
   return rules;
 }
@@ -161,7 +163,7 @@ absl::Status ReplicationControl::CheckProposal(
   }
   for (const auto& member : proposal.new_isr()) {
     const absl::Status status =
-        CheckMember(image, *state, NodeId(member.broker_id()), member.broker_epoch());
+        CheckMember(image, *state, NodeId(member.broker_id()), member.broker_epoch(), config_.bugs);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

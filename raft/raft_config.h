@@ -20,6 +20,7 @@
 #include "base/rpc.h"
 #include "base/uuid.h"
 #include "raft/core/bug_switches.h"
+#include "storage/bug_switches.h"
 
 namespace quorate {
 
@@ -54,6 +55,7 @@ struct RaftConfig {
   std::function<void(const absl::Status&)> on_fatal;
 
   raft::BugSwitches bugs;  // tests only
+  StorageBugSwitches storage_bugs;
 };
 
 // The world of a RaftNode; everything outlives it. `random` belongs to `loop`.

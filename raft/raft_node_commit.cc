@@ -49,7 +49,8 @@ void RaftNode::Notify() {
       continue;
     }
     const bool active = core_->is_active_leader() && !persisting_ &&
-                        delivered_ > core_->leader_state()->term_start() &&
+                        (delivered_ > core_->leader_state()->term_start() ||
+                         config_.bugs.active_before_first_commit) &&
                         announced_active_ != core_->term();
     if (!active) break;
     announced_active_ = core_->term();

@@ -118,6 +118,8 @@ std::optional<LeaderEpoch> Log::latest_epoch() const { return epochs_->latest_ep
 
 void Log::AssignEpoch(LeaderEpoch epoch) { epochs_->Assign(epoch, end_offset_); }
 
+void Log::MisassignEpoch(LeaderEpoch epoch, Offset start) { epochs_->Assign(epoch, start); }
+
 absl::StatusOr<EpochEndOffset> Log::EndOffsetFor(LeaderEpoch epoch) const {
   return epochs_->EndOffsetFor(epoch, end_offset_);
 }
@@ -214,6 +216,11 @@ absl::StatusOr<RemovalJob> Log::DeleteOldSegments(const RetentionPolicy& policy,
     const Offset end = is_active ? end_offset_ : next->first;
     Q_ASSIGN_OR_RETURN(bool may, MayDelete(segment, end, policy, total, now));
     if (!may) break;
+    if (is_active && config_.bugs.reuse_offsets_of_emptied_log) {
+      end_offset_ = segment.base();  // scenario A23
+      Q_RETURN_IF_ERROR(TruncateFullyAndStartAt(end_offset_));
+      break;
+    }
     if (is_active) Q_RETURN_IF_ERROR(RollActive());
     // What the segment says of producers lives on in the next one's snapshot, once that is written.
     const auto snapshot = pending_snapshots_.find(end);
@@ -255,6 +262,7 @@ FlushJob Log::PrepareFlush() {
   job.truncations_ = truncations_;
   job.epoch_version_ = epochs_->version();
   job.refused_ = Usable();
+  job.retry_failed_sync_ = config_.bugs.retry_failed_sync;
   if (segments_.empty() || !job.refused_.ok()) return job;
   auto it = segments_.end();
   while (it != segments_.begin()) {
@@ -296,7 +304,11 @@ FlushJob Log::PrepareFlush() {
 
 absl::Status FlushJob::Run() const {
   Q_RETURN_IF_ERROR(refused_);
-  for (const std::shared_ptr<File>& file : files_) Q_RETURN_IF_ERROR(file->Sync());
+  for (const std::shared_ptr<File>& file : files_) {
+    absl::Status synced = file->Sync();
+    if (!synced.ok() && retry_failed_sync_) synced = file->Sync();  // scenario H1
+    if (!synced.ok()) return synced;
+  }
   for (size_t i = 0; i < directories_.size(); ++i) {
     if (i > 0 && directories_[i] == directories_[i - 1]) continue;
     Q_RETURN_IF_ERROR(file_system_->SyncDirectory(directories_[i]));

@@ -156,6 +156,8 @@ class Log {
   // records or not; after TruncateFullyAndStartAt the log's owner gives the epoch it knows. Older
   // epochs are ignored. An epoch that has no record yet is lost by an unclean stop.
   void AssignEpoch(LeaderEpoch epoch);
+  // As if it began elsewhere: for a simulated mistake only.
+  void MisassignEpoch(LeaderEpoch epoch, Offset start);
   // The largest known epoch <= `epoch` and its end (exclusive; end_offset() for the latest one).
   // For an epoch before all known ones, or above the latest: see LeaderEpochCache::EndOffsetFor.
   // ERRORS: kNotFound if `epoch` precedes every known epoch.

@@ -239,7 +239,9 @@ absl::StatusOr<AppendResult> Log::AppendAsLeader(const LeaderAppend& piece, Lead
 
 void Log::StageFollowerBatch(const RecordBatchView& batch, Gather* gather, AppendResult* result) {
   const BatchFacts facts = BatchFacts::Of(batch, active().size() + gather->bytes);
-  StageProducer(batch, facts.base_offset, facts.max_timestamp, gather);
+  if (!config_.bugs.producers_not_replicated) {
+    StageProducer(batch, facts.base_offset, facts.max_timestamp, gather);
+  }
   const std::string_view bytes = batch.bytes();
   if (!gather->pieces.empty() &&
       gather->pieces.back().data() + gather->pieces.back().size() == bytes.data()) {
@@ -311,7 +313,9 @@ absl::StatusOr<AppendResult> Log::AppendAsFollower(const SharedBytes& batches, W
           "%s: batch at %d where %d is next", directory_, base.value(), gather.next.value())));
     }
     // Epochs that began here and got no record give way to what the leader sends.
-    if (gather.empty()) epochs_->TruncateFromEnd(end_offset_);
+    if (gather.empty() && !config_.bugs.keep_conflicting_epochs) {
+      epochs_->TruncateFromEnd(end_offset_);
+    }
     last_epoch = batch->leader_epoch();
     const bool rolled_before = gather.rolled;
     Q_RETURN_IF_ERROR(

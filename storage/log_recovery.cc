@@ -271,7 +271,7 @@ absl::Status Log::ScanSegment(Segment* segment, Scan* scan) {
   ++recovery_.indexes_rebuilt;
   BatchLimits limits;
   while (true) {
-    Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(true));
+    Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(!config_.bugs.trust_torn_tail));
     if (found == BatchReader::Found::kEnd) return absl::OkStatus();
     if (found == BatchReader::Found::kBad) {
       scan->why = reader.bad();
@@ -320,7 +320,8 @@ absl::Status Log::CutAfterScan(Scan* scan) {
   Q_RETURN_IF_ERROR(DropFrom(last.base() + 1));
   if (last.sealed()) Q_RETURN_IF_ERROR(last.Activate(config_.index_interval_bytes));
   if (scan->bad_position < last.size()) {
-    Q_RETURN_IF_ERROR(last.TruncateAt(scan->bad_position, config_.index_interval_bytes));
+    Q_RETURN_IF_ERROR(last.TruncateAt(scan->bad_position, config_.index_interval_bytes,
+                                      config_.bugs.leave_what_lies_behind));
   }
   return absl::OkStatus();
 }

@@ -38,6 +38,7 @@ absl::Status Log::DropFrom(Offset base) {
 
 absl::Status Log::TruncateTo(Offset end) {
   Q_RETURN_IF_ERROR(Usable());
+  if (end >= end_offset_ && config_.bugs.keep_conflicting_epochs) return absl::OkStatus();
   epochs_->TruncateFromEnd(end);
   if (end >= end_offset_) return absl::OkStatus();
   if (end < log_start_offset_) return TruncateFullyAndStartAt(end);

@@ -19,6 +19,7 @@
 #include "base/ids.h"
 #include "base/network.h"
 #include "base/uuid.h"
+#include "storage/bug_switches.h"
 #include "storage/record_batch.h"
 
 namespace quorate {
@@ -43,6 +44,7 @@ struct LogConfig {
   bool offset_gaps_allowed = false;
   // A producer silent for this long is forgotten (ms).
   int64_t producer_id_expiration_ms = INT64_C(24) * 3600 * 1000;
+  StorageBugSwitches bugs;  // tests only
 };
 
 // What Open is told. All of it comes from outside the log's directory.
@@ -206,8 +208,9 @@ class FlushJob {
   std::vector<Contents> contents_;            // small files, written atomically after the syncs
   std::vector<std::string> directories_;      // synced last
   Offset target_{0};
-  absl::Status refused_;      // the log had failed already
-  uint64_t truncations_ = 0;  // the log's truncation counter when the job was made
+  absl::Status refused_;            // the log had failed already
+  bool retry_failed_sync_ = false;  // a simulated mistake
+  uint64_t truncations_ = 0;        // the log's truncation counter when the job was made
   uint64_t epoch_version_ = 0;
   std::vector<Offset> segments_;   // whose files are in files_
   std::vector<Offset> sealed_;     // whose indexes are in contents_

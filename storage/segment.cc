@@ -230,10 +230,10 @@ absl::StatusOr<bool> Segment::ScanTail(int32_t index_interval_bytes) {
   }
 }
 
-absl::Status Segment::TruncateAt(int64_t position, int32_t index_interval_bytes) {
+absl::Status Segment::TruncateAt(int64_t position, int32_t index_interval_bytes, bool keep_file) {
   QCHECK(!sealed_);
   QCHECK_LE(position, size_);
-  Q_RETURN_IF_ERROR(file_->Truncate(position));
+  if (!keep_file) Q_RETURN_IF_ERROR(file_->Truncate(position));
   Q_RETURN_IF_ERROR(file_->Sync());
   size_ = position;
   reserved_end_ = position;

@@ -83,7 +83,8 @@ class Segment {
   // Makes a sealed segment active again. BLOCKS: opens, reads the indexes or rebuilds them.
   absl::Status Activate(int32_t index_interval_bytes);
   // Cuts the file at `position`, where a batch begins, and syncs it. REQUIRES: active. BLOCKS.
-  absl::Status TruncateAt(int64_t position, int32_t index_interval_bytes);
+  // `keep_file`: what is cut stays in the file, as a simulated mistake.
+  absl::Status TruncateAt(int64_t position, int32_t index_interval_bytes, bool keep_file = false);
   // Frees space reserved behind the data.
   absl::Status Trim();
 

@@ -49,6 +49,8 @@ struct GroupCoordinatorOptions {
   Micros load_retry = std::chrono::seconds(1);
   int32_t topic_partitions = 50;         // offsets.topic.num.partitions
   int32_t topic_replication_factor = 3;  // offsets.topic.replication.factor
+  // A simulated mistake (BugSwitches, K1).
+  bool keep_groups_when_deposed = false;
 };
 
 // All outlive it.

@@ -26,6 +26,9 @@ void GroupCoordinator::OnBecomeLeader(PartitionIndex partition, LeaderEpoch epoc
     LOG(INFO) << "offsets partition " << partition << ": led in epoch " << positions->epoch
               << " by now, not " << epoch;
   }
+  if (options_.keep_groups_when_deposed && it != shards_.end()) {
+    return it->second->MistakeEpochFor(positions->epoch);
+  }
   Drop(partition, KafkaError::kNotCoordinator);
   StartLoad(partition, *positions);
 }
@@ -35,6 +38,7 @@ void GroupCoordinator::OnStopLeading(PartitionIndex partition) {
   const auto it = shards_.find(partition);
   if (it == shards_.end()) return;
   if (positions.has_value() && positions->epoch == it->second->epoch()) return;  // led again
+  if (options_.keep_groups_when_deposed) return;
   Drop(partition, KafkaError::kNotCoordinator);
 }
 
@@ -112,6 +116,7 @@ void GroupCoordinator::MaybeActivate(PartitionIndex partition, uint64_t shard_id
 
 void GroupCoordinator::Reload(PartitionIndex partition) {
   const auto positions = env_.log->Find(partition);
+  if (options_.keep_groups_when_deposed && !positions.has_value()) return;
   Drop(partition, positions.has_value() ? KafkaError::kCoordinatorLoadInProgress
                                         : KafkaError::kNotCoordinator);
   // Who waited may have called back and so on: look again.

@@ -55,6 +55,8 @@ class GroupShard {
   PartitionIndex partition() const { return partition_; }
   LeaderEpoch epoch() const { return epoch_; }
   uint64_t id() const { return id_; }
+  // For a simulated mistake only: a shard never lives on into another epoch.
+  void MistakeEpochFor(LeaderEpoch epoch) { epoch_ = epoch; }
   bool active() const { return active_; }
 
   // Takes in a record that is committed, or, before Activate, will be by then. A record that cannot
@@ -85,7 +87,7 @@ class GroupShard {
   void ReplayGroup(const GroupRecord& record);
 
   const PartitionIndex partition_;
-  const LeaderEpoch epoch_;
+  LeaderEpoch epoch_;
   const uint64_t id_;
   const GroupLimits* const limits_;
   bool active_ = false;

@@ -23,12 +23,14 @@ bool IsRefusal(KafkaError error) {
 }  // namespace
 
 LeaderState::LeaderState(NodeId self, const TopicPartition& partition, const PartitionState& state,
-                         Offset epoch_start, Offset high_watermark, Micros lag_max, MonoTime now)
+                         Offset epoch_start, Offset high_watermark, Micros lag_max, MonoTime now,
+                         const BugSwitches& bugs)
     : self_(self),
       partition_(partition),
       leader_epoch_(state.leader_epoch),
       epoch_start_(epoch_start),
       lag_max_(lag_max),
+      bugs_(bugs),
       high_watermark_(high_watermark),
       partition_epoch_(state.partition_epoch),
       leader_recovering_(state.leader_recovering) {
@@ -113,13 +115,13 @@ bool LeaderState::IsCaughtUp(const Replica& replica, Offset leader_end, MonoTime
 
 bool LeaderState::MayJoin(const Replica& replica, BrokerLookup brokers) const {
   const BrokerView broker = brokers(replica.id);
-  return broker.active && replica.epoch == broker.epoch;
+  return broker.active && (replica.epoch == broker.epoch || bugs_.ignore_broker_epochs);
 }
 
 bool LeaderState::AdvanceHighWatermark(Offset own_end, Offset leader_end, int32_t min_isr,
                                        MonoTime now, BrokerLookup brokers) {
   const int64_t needed = std::min<int64_t>(min_isr, static_cast<int64_t>(replica_count()));
-  if (static_cast<int64_t>(isr_.size()) < needed) return false;
+  if (static_cast<int64_t>(isr_.size()) < needed && !bugs_.ignore_min_isr) return false;
   Offset next = own_end;
   for (const Replica& replica : replicas_) {
     if (replica.end >= next) continue;
@@ -151,7 +153,8 @@ std::optional<IsrProposal> LeaderState::MaybePropose(Offset leader_end, MonoTime
     proposal.isr.push_back(IsrMember{member, kNoBrokerEpoch});
   }
   for (const Replica& replica : replicas_) {
-    if (InIsr(replica.id) || replica.end < epoch_start_ || replica.end < high_watermark_) continue;
+    const bool reached = replica.end >= epoch_start_ || bugs_.join_before_epoch_start;
+    if (InIsr(replica.id) || !reached || replica.end < high_watermark_) continue;
     // Whoever lags would be put out again at once.
     if (!MayJoin(replica, brokers) || !IsCaughtUp(replica, leader_end, now)) continue;
     proposal.isr.push_back(IsrMember{replica.id, replica.epoch});

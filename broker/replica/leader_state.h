@@ -20,6 +20,7 @@
 #include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "broker/replica/bug_switches.h"
 #include "broker/replica/isr_updater.h"
 #include "controller/image/metadata_image.h"
 
@@ -51,7 +52,8 @@ class LeaderState {
  public:
   // `epoch_start`: log end at the election. The ISR of `state` counts as caught up `now`.
   LeaderState(NodeId self, const TopicPartition& partition, const PartitionState& state,
-              Offset epoch_start, Offset high_watermark, Micros lag_max, MonoTime now);
+              Offset epoch_start, Offset high_watermark, Micros lag_max, MonoTime now,
+              const BugSwitches& bugs = {});
 
   // The image's state of the same leader epoch. Ignored if its partition epoch is not newer than
   // the committed one, except for the replicas. A newer one ends what is pending.
@@ -119,6 +121,7 @@ class LeaderState {
   const LeaderEpoch leader_epoch_;
   const Offset epoch_start_;
   const Micros lag_max_;
+  const BugSwitches bugs_;
   Offset high_watermark_;
   PartitionEpoch partition_epoch_;
   bool leader_recovering_;

@@ -64,9 +64,11 @@ std::string LogName::DirectoryName() const {
   return absl::StrFormat("%s-%d", topic, partition.value());
 }
 
-LogManager::LogManager(Env env, std::vector<std::string> directories, Micros checkpoint_interval)
+LogManager::LogManager(Env env, std::vector<std::string> directories, Micros checkpoint_interval,
+                       bool keep_clean_mark)
     : env_(std::move(env)),
       checkpoint_interval_(checkpoint_interval),
+      keep_clean_mark_(keep_clean_mark),
       alive_(std::make_shared<bool>(true)) {
   for (std::string& path : directories) {
     directories_.push_back(std::make_unique<Directory>());
@@ -135,7 +137,8 @@ void LogManager::ClaimCleanMark(Directory* directory, std::vector<BrokerEpoch>* 
   const auto text = env_.file_system->ReadFile(path, 4096);
   epochs->push_back(text.ok() ? ParseCleanMark(*text) : kNoBrokerEpoch);
   // A mark that stays would vouch for what this run leaves behind.
-  const absl::Status removed = env_.file_system->Remove(path);
+  const absl::Status removed =
+      keep_clean_mark_ ? absl::OkStatus() : env_.file_system->Remove(path);  // scenario G11
   directory->clean = text.ok() && removed.ok();
   if (!removed.ok()) FailDirectory(directory->path, removed);
 }

@@ -74,7 +74,9 @@ class LogManager {
     std::function<void(const std::string& directory, const absl::Status& why)> on_failed;
   };
 
-  LogManager(Env env, std::vector<std::string> directories, Micros checkpoint_interval);
+  // `keep_clean_mark`: a simulated mistake (BugSwitches).
+  LogManager(Env env, std::vector<std::string> directories, Micros checkpoint_interval,
+             bool keep_clean_mark = false);
   ~LogManager();
 
   // See ReplicaManager::Start.
@@ -164,6 +166,7 @@ class LogManager {
 
   const Env env_;
   const Micros checkpoint_interval_;
+  const bool keep_clean_mark_;
   std::vector<std::unique_ptr<Directory>> directories_;
   std::map<std::string, Directory*> places_;        // by directory name
   std::set<std::string> unopened_;                  // on disk, not opened (yet) or in vain

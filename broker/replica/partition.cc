@@ -111,9 +111,13 @@ void Partition::BecomeLeader() {
   const bool was_following = role_ == Role::kFollower;
   role_ = Role::kLeader;
   if (was_following) env_->events->OnFollowingChanged(this);
-  log_->AssignEpoch(state_.leader_epoch);
+  if (env_->bugs.epoch_begins_at_high_watermark) {
+    log_->MisassignEpoch(state_.leader_epoch, high_watermark_);
+  } else {
+    log_->AssignEpoch(state_.leader_epoch);
+  }
   leader_.emplace(env_->broker, id_, state_, log_->end_offset(), high_watermark_, env_->lag_max,
-                  env_->loop->Now());
+                  env_->loop->Now(), env_->bugs);
   isr_backoff_ = Micros(0);
   LOG(INFO) << name_.DirectoryName() << ": leads epoch " << state_.leader_epoch << " from offset "
             << log_->end_offset() << ", high watermark " << high_watermark_;
@@ -131,6 +135,8 @@ void Partition::BecomeFollower() {
   LOG(INFO) << name_.DirectoryName() << ": follows " << state_.leader << " in epoch "
             << state_.leader_epoch << " from offset " << log_->end_offset() << ", high watermark "
             << high_watermark_;
+  if (env_->bugs.skip_check_of_same_leader) compares_epochs_ = followed_ != state_.leader;
+  followed_ = state_.leader;
   if (env_->bugs.truncate_to_own_high_watermark && high_watermark_ < log_->end_offset()) {
     TruncateTo(high_watermark_, false);
   }
@@ -334,7 +340,7 @@ void Partition::RetryIsrLater(Micros delay) {
 
 void Partition::OnIsrChanged() {
   if (!leader_.has_value()) return;
-  if (!leader_->HasMinIsr(config_.min_isr)) {
+  if (!leader_->HasMinIsr(config_.min_isr) && !env_->bugs.ignore_min_isr) {
     FailWaiters(KafkaStatus(KafkaError::kNotEnoughReplicasAfterAppend));
   }
   AdvanceHighWatermark();

@@ -256,6 +256,10 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
   TimerId isr_timer_ = TimerId::kNone;
   Micros isr_backoff_{0};
 
+  // For simulated mistakes only (BugSwitches).
+  NodeId followed_ = kNoNode;
+  bool compares_epochs_ = true;
+
   bool opening_ = false;
   bool retired_ = false;
   absl::AnyInvocable<void(std::unique_ptr<Log>)> retire_done_;

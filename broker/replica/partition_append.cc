@@ -87,7 +87,7 @@ absl::Status Partition::CheckAppend(const PendingAppend& append, WallMillis now)
   if (request.expected_epoch != kNoLeaderEpoch && request.expected_epoch != state_.leader_epoch) {
     return KafkaStatus(KafkaError::kNotLeaderOrFollower);
   }
-  if (request.acks == -1 && !leader_->HasMinIsr(config_.min_isr)) {
+  if (request.acks == -1 && !leader_->HasMinIsr(config_.min_isr) && !env_->bugs.ignore_min_isr) {
     return KafkaStatus(
         KafkaError::kNotEnoughReplicas,
         absl::StrFormat("%s: %d in-sync replicas, min.insync.replicas is %d", name_.DirectoryName(),
@@ -192,7 +192,8 @@ void Partition::OnAppended(PendingAppend append, absl::StatusOr<AppendResult> re
 }
 
 void Partition::AckUpTo(Offset high_watermark) {
-  const bool enough = leader_.has_value() && leader_->HasMinIsr(config_.min_isr);
+  const bool enough =
+      leader_.has_value() && (leader_->HasMinIsr(config_.min_isr) || env_->bugs.ignore_min_isr);
   std::vector<AckWaiter> ready;
   while (!ack_waiters_.empty() && ack_waiters_.begin()->first <= high_watermark) {
     ready.push_back(std::move(ack_waiters_.begin()->second));

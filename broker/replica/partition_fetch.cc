@@ -56,7 +56,7 @@ std::optional<EpochEndOffset> Partition::Divergence(const FetchSpec& spec,
                                                     const FetchPartition& fetch) const {
   const Offset start = log_->log_start_offset();
   const Offset end = log_->end_offset();
-  if (fetch.last_fetched_epoch == kNoLeaderEpoch) {
+  if (fetch.last_fetched_epoch == kNoLeaderEpoch || env_->bugs.leader_ignores_epochs) {
     // A follower without epochs that is ahead of us can only be told our end.
     if (IsFollower(spec) && fetch.fetch_offset > end) {
       return EpochEndOffset{log_->latest_epoch().value_or(state_.leader_epoch), end};
@@ -122,9 +122,9 @@ FetchPartitionResult Partition::ReadFor(const FetchSpec& spec, const FetchPartit
                                     log_->log_start_offset().value(), log_->end_offset().value())));
   }
   const bool follower = IsFollower(spec);
-  const Offset upper = follower                                      ? log_->end_offset()
-                       : spec.isolation == Isolation::kReadCommitted ? result.last_stable_offset
-                                                                     : high_watermark_;
+  const Offset upper = follower || env_->bugs.read_above_high_watermark ? log_->end_offset()
+                       : spec.isolation == Isolation::kReadCommitted    ? result.last_stable_offset
+                                                                        : high_watermark_;
   if (follower && fetch.high_watermark != kUntold &&
       std::min(high_watermark_, fetch.fetch_offset) > fetch.high_watermark) {
     *answer_now = true;

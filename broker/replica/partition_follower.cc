@@ -21,6 +21,7 @@ std::optional<FetchPartition> Partition::NextFetch() const {
   fetch.current_leader_epoch = state_.leader_epoch;
   fetch.fetch_offset = log_->end_offset();
   fetch.last_fetched_epoch = log_->latest_epoch().value_or(kNoLeaderEpoch);
+  if (!compares_epochs_) fetch.last_fetched_epoch = kNoLeaderEpoch;  // scenarios A5, A14
   fetch.log_start_offset = log_->log_start_offset();
   fetch.high_watermark = high_watermark_;
   return fetch;
@@ -52,7 +53,14 @@ Partition::AnswerResult Partition::OnAnswer(const FetchPartition& fetch, const A
     return AnswerResult::kRetry;
   }
   // First the cut; the high watermark of such an answer is of another log (scenario A10).
-  if (answer.diverging.has_value()) return OnDiverging(*answer.diverging);
+  if (answer.diverging.has_value()) {
+    const AnswerResult result = OnDiverging(*answer.diverging);
+    if (env_->bugs.believe_high_watermark_of_diverging_answer) {
+      high_watermark_ = std::max(high_watermark_, answer.high_watermark);
+    }
+    return result;
+  }
+  if (env_->bugs.forget_epoch_after_empty_answer) compares_epochs_ = !answer.records.empty();
   bool moved = false;
   if (!answer.records.empty()) {
     const auto appended =

@@ -78,7 +78,10 @@ void ReplicaFetcher::Add(const std::shared_ptr<Partition>& partition) {
 }
 
 void ReplicaFetcher::Remove(const TopicPartition& partition) {
-  if (entries_.erase(partition) == 0) return;
+  const auto entry = entries_.find(partition);
+  if (entry == entries_.end()) return;
+  if (env_->bugs.accept_answer_after_leaving) left_[partition] = entry->second.partition;
+  entries_.erase(entry);
   touched_.insert(partition);
   flushing_.erase(partition);
   ScheduleSend();
@@ -322,6 +325,11 @@ void ReplicaFetcher::HandleAnswers(const InFlight& request, SharedBytes frame) {
 void ReplicaFetcher::HandleAnswer(const TopicPartition& id, const Partition::Answer& answer) {
   const auto asked = answered_.find(id);
   auto entry = entries_.find(id);
+  if (entry == entries_.end() && left_.contains(id)) {  // scenario A11
+    const auto partition = left_.at(id).lock();
+    const auto now = partition == nullptr ? std::nullopt : partition->NextFetch();
+    if (now.has_value()) partition->OnAnswer(*now, answer);
+  }
   if (asked == answered_.end() || entry == entries_.end()) return;  // it left this fetcher
   const auto partition = entry->second.partition;
   const Partition::AnswerResult result = partition->OnAnswer(asked->second, answer);

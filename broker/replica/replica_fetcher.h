@@ -47,6 +47,7 @@ struct FetcherEnv {
   Micros backoff_min{0};
   Micros backoff_max{0};
   Micros request_timeout{0};
+  BugSwitches bugs;
 };
 
 class ReplicaFetcher final : public KafkaClientConnection::Owner {
@@ -118,6 +119,8 @@ class ReplicaFetcher final : public KafkaClientConnection::Owner {
   bool sessionless_ = false;   // the leader gave no session
   Requests sent_;              // the session as sent
   Requests answered_;          // the session as of the last answer
+  // Partitions that left, for a simulated mistake only (BugSwitches, A11).
+  std::map<TopicPartition, std::weak_ptr<Partition>> left_;
   std::deque<InFlight> in_flight_;
   int32_t next_correlation_ = 0;
   std::deque<int32_t> correlations_;

@@ -27,7 +27,7 @@ ReplicaManager::Impl::Impl(const ReplicaManagerEnv& env, ReplicaManagerOptions o
                             [this](const std::string& directory, const absl::Status& why) {
                               OnDirectoryFailed(directory, why);
                             }},
-            options_.log_directories, options_.checkpoint_interval),
+            options_.log_directories, options_.checkpoint_interval, options_.bugs.keep_clean_mark),
       purgatory_(env.loop, [this](const TopicPartition& id,
                                   FetchPartitionResult* error) { return Resolve(id, error); }),
       image_(std::make_shared<const MetadataImage>()) {
@@ -51,7 +51,8 @@ ReplicaManager::Impl::Impl(const ReplicaManagerEnv& env, ReplicaManagerOptions o
                             options_.replica_fetch_response_max_bytes,
                             options_.fetch_backoff_min,
                             options_.fetch_backoff_max,
-                            options_.replica_request_timeout};
+                            options_.replica_request_timeout,
+                            options_.bugs};
 }
 
 ReplicaManager::Impl::~Impl() {
@@ -90,8 +91,10 @@ BrokerView ReplicaManager::Impl::ViewOf(NodeId broker) const {
 }
 
 ReplicaConfig ReplicaManager::Impl::ConfigOf(const std::string& topic) const {
-  return ResolveReplicaConfig(*image_, topic, options_.broker, options_.static_config,
-                              options_.preallocate_bytes);
+  ReplicaConfig config = ResolveReplicaConfig(*image_, topic, options_.broker,
+                                              options_.static_config, options_.preallocate_bytes);
+  config.log.bugs = options_.bugs.storage;
+  return config;
 }
 
 void ReplicaManager::Impl::ApplyImage(ImagePtr image, const MetadataDelta& delta) {

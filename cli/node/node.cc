@@ -80,14 +80,17 @@ absl::Status Node::StartControl() {
   RaftConfig raft_config = MakeRaftConfig(config_, identity_);
   raft_config.on_fatal = seams_.on_fatal;
   raft_config.bugs = seams_.raft_bugs;
+  raft_config.storage_bugs = seams_.broker_bugs.storage;
   const RaftEnvironment environment{seams_.control_loop, seams_.pool,       seams_.files,
                                     seams_.rpc_server,   seams_.rpc_client, seams_.control_random};
   Q_ASSIGN_OR_RETURN(raft_, RaftNode::Open(raft_config, environment));
   bridge_ = std::make_unique<Bridge>(seams_.control_loop, seams_.data_loop);
   raft_->AddListener(bridge_.get());
   if (config_.is_controller) {
-    bridge_->StartController(MakeControllerConfig(config_, identity_), seams_.control_loop,
-                             seams_.control_random, raft_.get(), seams_.rpc_server);
+    ControllerConfig controller = MakeControllerConfig(config_, identity_);
+    controller.bugs = seams_.controller_bugs;
+    bridge_->StartController(controller, seams_.control_loop, seams_.control_random, raft_.get(),
+                             seams_.rpc_server);
   }
   if (config_.is_broker) {
     BrokerEnv env;

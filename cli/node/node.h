@@ -25,6 +25,7 @@
 #include "broker/replica/bug_switches.h"
 #include "cli/config/server_config.h"
 #include "cli/node/node_directory.h"
+#include "controller/bug_switches.h"
 #include "raft/core/bug_switches.h"
 
 namespace quorate {
@@ -49,6 +50,7 @@ struct NodeSeams {
   // For simulated mistakes only.
   raft::BugSwitches raft_bugs;
   BugSwitches broker_bugs;
+  ControllerBugSwitches controller_bugs;
 };
 
 class Node {

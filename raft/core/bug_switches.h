@@ -21,6 +21,10 @@ struct BugSwitches {
   bool forget_vote_on_step_down = false;
   // A vote is granted to a candidate with a shorter log (scenario C8).
   bool vote_ignores_log = false;
+  // A20: the leader serves before it has committed a record of its own term.
+  bool active_before_first_commit = false;
+  // C6: who led a term goes on leading it after a restart, whatever it lost.
+  bool restart_as_leader = false;
   // A completed flush counts although the log was cut in between (scenario C12).
   bool trust_stale_flush = false;
 };

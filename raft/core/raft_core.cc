@@ -26,6 +26,12 @@ Ready RaftCore::Start(MonoTime now, uint64_t random) {
     // A term is persisted before its first record; be safe against a state file gone back.
     AdoptTerm(term_starts_.last_term(), kNoNode);
   }
+  if (config_.bugs.restart_as_leader && hard_.leader == config_.self.node) {
+    role_ = Role::kCandidate;  // scenario C6: it is no such thing
+    tally_ = VoteTally(config_.self.node, CallId{next_call_});
+    BecomeLeader();
+    return EndStep();
+  }
   if (!is_voter_) {
     ObserveFrom(NextVoterToAsk(kNoNode), now_);
   } else if (config_.voters.size() == 1) {
@@ -86,6 +92,7 @@ NodeId RaftCore::leader() const {
 }
 
 bool RaftCore::is_active_leader() const {
+  if (role_ == Role::kLeader && config_.bugs.active_before_first_commit) return true;
   return role_ == Role::kLeader && commit_ > leader_->term_start();
 }
 

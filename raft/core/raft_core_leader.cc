@@ -14,6 +14,7 @@ void RaftCore::BecomeLeader() {
   record.granting = tally_.granting();
   SetRole(Role::kLeader, false);
   hard_.leader = config_.self.node;
+  if (config_.bugs.restart_as_leader) Persist();
   failures_ = 0;
   leader_.emplace(config_.self.node, config_.voters, log_end_, now_);
   AppendSpan(hard_.term, log_end_, log_end_ + 1);
