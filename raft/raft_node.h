@@ -64,6 +64,8 @@ class RaftNode final : public MetadataQuorum {
   // For tests and checkers.
   const raft::RaftCore& core() const { return *core_; }
   const Log& log() const { return *log_; }
+  // The core's newest state is on its way to the disk: no peer has heard of it.
+  bool persisting() const { return persisting_; }
 
  private:
   // One event with what the core does not see of it.

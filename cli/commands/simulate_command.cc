@@ -11,6 +11,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/terminal/terminal.h"
+#include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/runner.h"
 
@@ -60,8 +61,7 @@ bool ParseKinds(const std::vector<std::string>& names, std::vector<sim::FaultKin
 bool Complete(SimulateOptions* options) {
   sim::RunnerOptions& runner = options->runner;
   const int nodes = runner.scenario.nodes;
-  runner.scenario =
-      sim::DefaultsOf(options->profile == "sparse" ? sim::Profile::kSparse : sim::Profile::kDense);
+  runner.scenario = sim::DefaultsOf(*sim::ProfileFromName(options->profile));
   runner.scenario.nodes = nodes;
   if (options->minutes > 0) {
     runner.scenario.duration = Millis(std::llround(options->minutes * 60'000));
@@ -97,7 +97,9 @@ int Simulate(SimulateOptions* options) {
     return kExitDone;
   }
   if (options->list_mutants) {
-    for (const std::string& name : sim::MutantNames()) std::puts(name.c_str());
+    for (const sim::Mutant& mutant : sim::Mutants()) {
+      std::printf("%s\t%s\t%s\n", mutant.scenario, mutant.name, mutant.options);
+    }
     return kExitDone;
   }
   if (!Complete(options)) return kExitUsage;
@@ -111,8 +113,9 @@ void AddPlanOptions(CLI::App& command, SimulateOptions* options) {
   command
       .add_option("--profile", options->profile,
                   "dense: busy clients, a fault every second or two, 1 minute; sparse: quiet "
-                  "clients, minutes between faults, 2 hours")
-      ->check(CLI::IsMember({"dense", "sparse"}));
+                  "clients, minutes between faults, 2 hours; elections: the metadata quorum alone, "
+                  "faults all the time, 20 seconds")
+      ->check(CLI::IsMember({"dense", "sparse", "elections"}));
   command
       .add_option("--nodes", options->runner.scenario.nodes, "Nodes, each controller and broker")
       ->check(CLI::Range(3, 9));
@@ -133,7 +136,8 @@ void AddPlanOptions(CLI::App& command, SimulateOptions* options) {
   command.add_option("--mutant", options->runner.mutant,
                      "Switch a known mistake on, to see it found");
   command.add_flag("--list-faults", options->list_faults, "Print the kinds of faults");
-  command.add_flag("--list-mutants", options->list_mutants, "Print the known mistakes");
+  command.add_flag("--list-mutants", options->list_mutants,
+                   "Print the known mistakes: id of the failure, name, the options that find it");
 }
 
 }  // namespace

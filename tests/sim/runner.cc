@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/simulation.h"
 #include "tests/sim/seed_run.h"
 #include "tests/sim/shrinker.h"
@@ -165,7 +166,9 @@ std::string ReproductionLine(const RunnerOptions& options, uint64_t seed) {
   const ScenarioOptions& scenario = options.scenario;
   const ScenarioOptions defaults = DefaultsOf(scenario.profile);
   std::string line = absl::StrFormat("quorate simulate --seed %d", seed);
-  if (scenario.profile == Profile::kSparse) line += " --profile sparse";
+  if (scenario.profile != Profile::kDense) {
+    absl::StrAppendFormat(&line, " --profile %s", ProfileName(scenario.profile));
+  }
   if (scenario.nodes != defaults.nodes) absl::StrAppendFormat(&line, " --nodes %d", scenario.nodes);
   if (scenario.duration != defaults.duration) {
     absl::StrAppendFormat(&line, " --minutes %g",

@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
+#include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/simulation.h"
+#include "tests/sim/elections/elections_run.h"
 
 namespace quorate::sim {
 namespace {
@@ -17,6 +19,7 @@ namespace {
 RunResult Run(const RunnerOptions& options, uint64_t seed) {
   Scenario scenario = MakeScenario(seed, options.scenario);
   if (!options.mutant.empty()) ApplyMutant(options.mutant, &scenario);
+  if (scenario.profile == Profile::kElections) return ElectionsRun(scenario, options.loud).Run();
   return Simulation(scenario, options.loud).Run();
 }
 

@@ -1,8 +1,6 @@
 #include "tests/sim/cluster/scenario.h"
 
 #include <algorithm>
-#include <functional>
-#include <map>
 
 #include "base/random.h"
 
@@ -85,29 +83,26 @@ void MakeSparse(Random& random, Scenario* scenario) {
   scenario->rewind_pause = Micros(minutes(30));
 }
 
-using Switch = std::function<void(Scenario*)>;
+}  // namespace
 
-const std::map<std::string, Switch>& Mutants() {
-  static const auto* mutants = new std::map<std::string, Switch>{
-      {"truncate-to-own-high-watermark",
-       [](Scenario* s) { s->broker_bugs.truncate_to_own_high_watermark = true; }},
-      {"ack-before-isr", [](Scenario* s) { s->broker_bugs.ack_before_isr = true; }},
-      {"accept-stale-fetch-answer",
-       [](Scenario* s) { s->broker_bugs.accept_stale_fetch_answer = true; }},
-      {"vote-without-persisting", [](Scenario* s) { s->raft_bugs.vote_without_persisting = true; }},
-      {"commit-earlier-terms-by-counting",
-       [](Scenario* s) { s->raft_bugs.commit_earlier_terms_by_counting = true; }},
-      {"trust-unverified-fetch", [](Scenario* s) { s->raft_bugs.trust_unverified_fetch = true; }},
-      {"commit-before-own-fsync", [](Scenario* s) { s->raft_bugs.commit_before_own_fsync = true; }},
-      {"forget-vote-on-step-down",
-       [](Scenario* s) { s->raft_bugs.forget_vote_on_step_down = true; }},
-      {"vote-ignores-log", [](Scenario* s) { s->raft_bugs.vote_ignores_log = true; }},
-      {"trust-stale-flush", [](Scenario* s) { s->raft_bugs.trust_stale_flush = true; }},
-  };
-  return *mutants;
+const char* ProfileName(Profile profile) {
+  switch (profile) {
+    case Profile::kDense:
+      return "dense";
+    case Profile::kSparse:
+      return "sparse";
+    case Profile::kElections:
+      return "elections";
+  }
+  return "?";
 }
 
-}  // namespace
+std::optional<Profile> ProfileFromName(std::string_view name) {
+  for (const Profile profile : {Profile::kDense, Profile::kSparse, Profile::kElections}) {
+    if (name == ProfileName(profile)) return profile;
+  }
+  return std::nullopt;
+}
 
 const char* FaultName(FaultKind kind) {
   switch (kind) {
@@ -164,6 +159,7 @@ ScenarioOptions DefaultsOf(Profile profile) {
   ScenarioOptions options;
   options.profile = profile;
   if (profile == Profile::kSparse) options.duration = std::chrono::hours(2);
+  if (profile == Profile::kElections) options.duration = seconds(20);
   return options;
 }
 
@@ -180,19 +176,6 @@ Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options) {
   DecideFaults(random, options, &scenario);
   if (options.profile == Profile::kSparse) MakeSparse(random, &scenario);
   return scenario;
-}
-
-bool ApplyMutant(const std::string& name, Scenario* scenario) {
-  const auto it = Mutants().find(name);
-  if (it == Mutants().end()) return false;
-  it->second(scenario);
-  return true;
-}
-
-std::vector<std::string> MutantNames() {
-  std::vector<std::string> names;
-  for (const auto& [name, apply] : Mutants()) names.push_back(name);
-  return names;
 }
 
 }  // namespace quorate::sim

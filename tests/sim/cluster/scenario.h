@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "broker/replica/bug_switches.h"
+#include "controller/bug_switches.h"
 #include "raft/core/bug_switches.h"
 #include "tests/sim/clients/consumer.h"
 #include "tests/sim/clients/producer.h"
@@ -49,8 +50,12 @@ const char* FaultName(FaultKind kind);
 std::string FaultOption(FaultKind kind);
 std::optional<FaultKind> FaultFromOption(std::string_view option);
 
-// Busy clients and a fault about every second or two; or quiet ones and minutes between faults.
-enum class Profile { kDense, kSparse };
+// Busy clients and a fault about every second or two; quiet ones and minutes between faults; or the
+// metadata quorum alone, with elections all the time.
+enum class Profile { kDense, kSparse, kElections };
+// As the command line has it.
+const char* ProfileName(Profile profile);
+std::optional<Profile> ProfileFromName(std::string_view name);
 
 // What a person chooses; the seed decides the rest.
 struct ScenarioOptions {
@@ -98,6 +103,7 @@ struct Scenario {
   FaultPlan faults;
   raft::BugSwitches raft_bugs;
   BugSwitches broker_bugs;
+  ControllerBugSwitches controller_bugs;
 };
 
 // What a run takes if nothing else is chosen.
@@ -105,10 +111,5 @@ ScenarioOptions DefaultsOf(Profile profile);
 
 // What `seed` decides. REQUIRES: 3 <= options.nodes <= 9.
 Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options);
-
-// Switches a named mistake on; false if there is none of this name.
-bool ApplyMutant(const std::string& name, Scenario* scenario);
-// Their names.
-std::vector<std::string> MutantNames();
 
 }  // namespace quorate::sim

@@ -95,6 +95,7 @@ absl::Status SimNode::Running::Start(SimNode& node) {
   };
   seams.raft_bugs = node.around_.scenario.raft_bugs;
   seams.broker_bugs = node.around_.scenario.broker_bugs;
+  seams.controller_bugs = node.around_.scenario.controller_bugs;
   this->node = std::make_unique<Node>(seams, config, identity);
   Q_RETURN_IF_ERROR(this->node->StartControl());
   started = true;
