@@ -14,6 +14,7 @@
 #include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/runner.h"
+#include "tests/sim/scenarios/directed.h"
 
 namespace quorate {
 namespace {
@@ -29,6 +30,7 @@ struct SimulateOptions {
   std::vector<std::string> skip;
   bool list_faults = false;
   bool list_mutants = false;
+  bool list_scenarios = false;
   bool logs = false;
 };
 
@@ -102,6 +104,12 @@ int Simulate(SimulateOptions* options) {
     }
     return kExitDone;
   }
+  if (options->list_scenarios) {
+    for (const sim::DirectedScenario& scenario : sim::DirectedScenarios()) {
+      std::printf("%s\t%s\n", scenario.id, scenario.title);
+    }
+    return kExitDone;
+  }
   if (!Complete(options)) return kExitUsage;
   FLAGS_logtostderr = options->logs;
   FLAGS_minloglevel = options->logs ? google::GLOG_INFO : google::GLOG_FATAL;
@@ -135,6 +143,10 @@ void AddPlanOptions(CLI::App& command, SimulateOptions* options) {
       ->delimiter(',');
   command.add_option("--mutant", options->runner.mutant,
                      "Switch a known mistake on, to see it found");
+  command.add_option("--scenario", options->runner.directed,
+                     "Instead of random faults: a known failure, by its id, brought about exactly");
+  command.add_flag("--list-scenarios", options->list_scenarios,
+                   "Print the directed scenarios: id, what happens");
   command.add_flag("--list-faults", options->list_faults, "Print the kinds of faults");
   command.add_flag("--list-mutants", options->list_mutants,
                    "Print the known mistakes: id of the failure, name, the options that find it");

@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/simulation.h"
+#include "tests/sim/scenarios/directed.h"
 #include "tests/sim/seed_run.h"
 #include "tests/sim/shrinker.h"
 
@@ -189,6 +190,7 @@ std::string ReproductionLine(const RunnerOptions& options, uint64_t seed) {
           if (range.second != range.first) absl::StrAppendFormat(out, "-%d", range.second);
         });
   }
+  if (!options.directed.empty()) line += " --scenario " + options.directed;
   if (!options.mutant.empty()) line += " --mutant " + options.mutant;
   return line;
 }
@@ -197,6 +199,10 @@ int RunSeeds(const RunnerOptions& options) {
   Scenario probe;
   if (!options.mutant.empty() && !ApplyMutant(options.mutant, &probe)) {
     std::fprintf(stderr, "error: no mutant %s; see --list-mutants\n", options.mutant.c_str());
+    return 2;
+  }
+  if (!options.directed.empty() && FindDirectedScenario(options.directed) == nullptr) {
+    std::fprintf(stderr, "error: no scenario %s; see --list-scenarios\n", options.directed.c_str());
     return 2;
   }
   Totals totals(options);

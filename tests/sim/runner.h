@@ -17,6 +17,7 @@ struct RunnerOptions {
   ScenarioOptions scenario;
   int jobs = 2;                    // seeds at the same time
   bool check_determinism = false;  // every tenth seed runs twice and must leave the same trace
+  std::string directed;            // id of a directed scenario, instead of random faults
   std::string mutant;              // a mistake to switch on
   bool until_found = false;        // stop at the first seed that fails
   bool shrink = false;             // look for a smaller run that fails like the first one that does

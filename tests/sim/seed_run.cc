@@ -12,12 +12,15 @@
 #include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/simulation.h"
 #include "tests/sim/elections/elections_run.h"
+#include "tests/sim/scenarios/directed.h"
 
 namespace quorate::sim {
 namespace {
 
 RunResult Run(const RunnerOptions& options, uint64_t seed) {
-  Scenario scenario = MakeScenario(seed, options.scenario);
+  Scenario scenario = options.directed.empty()
+                          ? MakeScenario(seed, options.scenario)
+                          : MakeDirected(*FindDirectedScenario(options.directed), seed);
   if (!options.mutant.empty()) ApplyMutant(options.mutant, &scenario);
   if (scenario.profile == Profile::kElections) return ElectionsRun(scenario, options.loud).Run();
   return Simulation(scenario, options.loud).Run();

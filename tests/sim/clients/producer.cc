@@ -116,7 +116,7 @@ void SimProducer::MakeOne() {
       Micros(random.Between(options_.pause_low.count(), options_.pause_high.count())),
       [this] { MakeOne(); });
   Lane& lane = lanes_[random.Below(lanes_.size())];
-  if (lane.batches.size() >= options_.max_queued) return;
+  if (paused_ || lane.batches.size() >= options_.max_queued) return;
   BatchOptions batch_options;
   batch_options.producer_id = ProducerId(producer_id_);
   batch_options.producer_epoch = ProducerEpoch(producer_epoch_);

@@ -34,6 +34,8 @@ class SimProducer {
   void Start();
   // Makes no more records; those made are still sent.
   void Stop() { stopped_ = true; }
+  // Makes no records for a while.
+  void Pause(bool paused) { paused_ = paused; }
   // Every record made was acknowledged.
   bool Idle() const;
   uint64_t acked() const { return acked_; }
@@ -87,6 +89,7 @@ class SimProducer {
   int64_t producer_id_ = -1;
   int16_t producer_epoch_ = -1;
   bool stopped_ = false;
+  bool paused_ = false;
   bool pump_posted_ = false;
   uint64_t acked_ = 0;
   uint64_t retries_ = 0;

@@ -73,7 +73,7 @@ const std::vector<Mutant>& Mutants() {
       {"I17", "ack-before-isr", kDense, [](S s) { s->broker_bugs.ack_before_isr = true; }},
       {"J2", "producers-not-replicated", kDense,
        [](S s) { s->broker_bugs.storage.producers_not_replicated = true; }},
-      {"K1", "keep-groups-when-deposed", kDense,
+      {"K1", "keep-groups-when-deposed", "--scenario K1",
        [](S s) { s->broker_bugs.keep_groups_when_deposed = true; }},
   };
   return *mutants;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -82,6 +83,8 @@ struct FaultPlan {
   Micros cut_high{0};      // longest time that a link stays cut
 };
 
+class Stage;
+
 struct Scenario {
   uint64_t seed = 0;
   Profile profile = Profile::kDense;
@@ -92,6 +95,9 @@ struct Scenario {
   int producers = 2;
   ProducerOptions producer;
   int consumers = 2;
+  // Clients that commit offsets under a group's name; they bring the offsets topic into being.
+  int committers = 0;
+  Micros commit_pause{50'000};
   ConsumerOptions consumer;
   Micros rewind_pause{0};  // a consumer begins anew this often
   LinkBehaviour links;
@@ -104,6 +110,8 @@ struct Scenario {
   raft::BugSwitches raft_bugs;
   BugSwitches broker_bugs;
   ControllerBugSwitches controller_bugs;
+  // A directed run: what happens instead of the plan of faults.
+  std::function<void(Stage&)> script;
 };
 
 // What a run takes if nothing else is chosen.

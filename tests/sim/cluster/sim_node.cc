@@ -49,6 +49,7 @@ std::string SimNode::Properties() const {
       "quorate.allow.insecure.listeners=true\n"
       "log.dirs=%s\n"
       "auto.create.topics.enable=false\n"
+      "offsets.topic.num.partitions=2\n"
       "replica.lag.time.max.ms=%d\n%s",
       id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
       around_.scenario.two_disks ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)

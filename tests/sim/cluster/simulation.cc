@@ -12,6 +12,7 @@
 #include "storage/leader_epoch_cache.h"
 #include "tests/sim/checkers/epoch_cache_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
+#include "tests/sim/cluster/stage.h"
 
 namespace quorate::sim {
 namespace {
@@ -110,6 +111,41 @@ void Simulation::StartClients() {
   }
 }
 
+void Simulation::StartCommitters() {
+  for (int i = 0; i < scenario_.committers; ++i) {
+    SimClient& client = NewClient("committer" + std::to_string(i));
+    SimCommitter::Observer observer;
+    observer.on_sent = [this](const std::string& group, int64_t offset) {
+      group_offsets_.OnSent(group, offset);
+    };
+    observer.on_acked = [](const std::string&, int64_t) {};
+    observer.on_read = [this](const std::string& group, int64_t acked, int64_t offset) {
+      world_.Trace(static_cast<uint64_t>(offset));
+      group_offsets_.OnRead(group, acked, offset);
+    };
+    committers_.push_back(std::make_unique<SimCommitter>(client, "group" + std::to_string(i),
+                                                         scenario_.topics[0].name,
+                                                         scenario_.commit_pause, observer));
+    world_.RunAs(client.process(), [this] { committers_.back()->Start(); });
+  }
+}
+
+void Simulation::StopClients() {
+  for (const auto& producer : producers_) producer->Stop();
+  for (const auto& committer : committers_) committer->Stop();
+}
+
+// A script breaks what it breaks; nothing comes by chance.
+void Simulation::RunScript() {
+  faults_ =
+      std::make_unique<FaultInjector>(world_, links_, exchange_, scenario_, nodes_, view_, log_);
+  Stage stage({world_, links_, exchange_, scenario_, nodes_, view_, partitions_, producers_,
+               verdict_, log_});
+  stage.WaitForAllInSync();
+  if (stage.ok()) scenario_.script(stage);
+  StopClients();
+}
+
 bool Simulation::RunUntil(const std::function<bool()>& condition, Micros patience) {
   const MonoTime end = world_.now() + patience;
   while (!condition()) {
@@ -199,7 +235,7 @@ void Simulation::RunUnderFaults() {
     next_rewind = world_.now() + scenario_.rewind_pause;
     if (!consumers_.empty()) consumers_[0]->Rewind();
   }
-  for (const auto& producer : producers_) producer->Stop();
+  StopClients();
 }
 
 // The partition that a text names, for stories.
@@ -225,6 +261,9 @@ bool Simulation::HealAndWait() {
         missing.clear();
         for (const auto& producer : producers_) {
           if (!producer->Idle()) missing = "not acknowledged:" + producer->Describe();
+        }
+        for (const auto& committer : committers_) {
+          if (!committer->Settled()) missing = "a group's offset cannot be read";
         }
         if (missing.empty()) missing = view_.WhatIsMissing();
         return missing.empty();
@@ -266,7 +305,8 @@ RunResult Simulation::Run() {
   watcher_->Start();
   if (MakeTopics()) {
     StartClients();
-    RunUnderFaults();
+    StartCommitters();
+    scenario_.script ? RunScript() : RunUnderFaults();
     if (verdict_.ok() && HealAndWait()) ReadEverything();
     if (verdict_.ok() && Settle()) CompareReplicas();
     if (verdict_.ok()) BeIdle();

@@ -12,10 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/checkers/offsets_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
 #include "tests/sim/checkers/verdict.h"
+#include "tests/sim/clients/committer.h"
 #include "tests/sim/clients/consumer.h"
 #include "tests/sim/clients/history.h"
 #include "tests/sim/clients/producer.h"
@@ -71,7 +73,10 @@ class Simulation final : public History {
   void StartClients();
   // Goes on until `condition` holds; false after `patience`.
   bool RunUntil(const std::function<bool()>& condition, Micros patience);
+  void StartCommitters();
   void RunUnderFaults();
+  void RunScript();
+  void StopClients();
   // False if the cluster is not well in time.
   bool HealAndWait();
   void ReadEverything();
@@ -94,6 +99,7 @@ class Simulation final : public History {
   RecordsChecker records_{verdict_};
   ReadChecker reads_{verdict_};
   ProducerIdChecker producer_ids_{verdict_};
+  OffsetsChecker group_offsets_{verdict_};
 
   std::vector<PartitionName> partitions_;
   // When which offsets were acknowledged, for stories.
@@ -102,6 +108,7 @@ class Simulation final : public History {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::unique_ptr<SimProducer>> producers_;
   std::vector<std::unique_ptr<SimConsumer>> consumers_;
+  std::vector<std::unique_ptr<SimCommitter>> committers_;
   std::unique_ptr<SimConsumer> final_reader_;
   std::unique_ptr<TopicMaker> topic_maker_;
   std::vector<std::unique_ptr<SimNode>> nodes_;

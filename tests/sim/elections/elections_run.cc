@@ -43,6 +43,7 @@ ElectionsRun::ElectionsRun(Scenario scenario, bool loud)
   scenario_.links.late = 0;
   scenario_.pool.low = Micros(20);
   scenario_.pool.high = Micros(plan_.Between(200, 8'000));
+  scenario_.pool.effect_early = true;
   scenario_.faults.pause_mean = Micros(plan_.Between(20'000, 120'000));
   links_.set_behaviour(scenario_.links);
   commits_ = std::make_unique<CommitDurabilityChecker>(verdict_, scenario_.nodes);
@@ -213,7 +214,7 @@ void ElectionsRun::InjectInto(FaultKind kind, QuorumNode& node) {
     case FaultKind::kCleanRestart:
       return node.ShutDown(restart);
     case FaultKind::kSlowDisk:
-      node.SlowDown({Micros(1000), Micros(draw_.Between(10'000, 150'000))});
+      node.SlowDown({Micros(1000), Micros(draw_.Between(10'000, 150'000)), true});
       return Later(ShortTime(600), [this, &node] { node.SlowDown(scenario_.pool); });
     case FaultKind::kPause:
       node.Pause();

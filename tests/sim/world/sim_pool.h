@@ -10,6 +10,9 @@ namespace quorate::sim {
 struct PoolLatency {
   Micros low{20};
   Micros high{2000};
+  // The work takes effect at some moment of that time, and its end is known when it is over: what
+  // comes in between is not covered by a sync, say. Else all of it happens at the end.
+  bool effect_early = false;
 };
 
 // BlockingPool of one process: work runs, whole, after a random delay, so pieces overtake each

@@ -152,7 +152,9 @@ WallMillis SimClock::WallNow() const {
          std::chrono::duration_cast<Millis>(world_.now().since_zero()).count();
 }
 
-void SimEventLoop::Post(Task task) { world_.Schedule(world_.now(), &process_, std::move(task)); }
+void SimEventLoop::Post(Task task) {
+  world_.Schedule(world_.now() + process_.post_delay(), &process_, std::move(task));
+}
 
 TimerId SimEventLoop::RunAfter(Micros delay, Task task) {
   QCHECK_GE(delay.count(), 0);

@@ -153,6 +153,9 @@ class Process {
   const Clock& clock() const { return clock_; }
   Random& random() { return random_; }
   MonoTime born() const { return born_; }
+  // What is posted now comes that much later: for the end of work that took effect before it ended.
+  void set_post_delay(Micros delay) { post_delay_ = delay; }
+  Micros post_delay() const { return post_delay_; }
   void JumpClock(Millis by) { clock_.Jump(by); }
 
   // Stops it as SIGSTOP does: time goes on, its events wait. Resume runs them in their order.
@@ -179,6 +182,7 @@ class Process {
   SimEventLoop loop_;
   SeededRandom random_;
   const MonoTime born_;
+  Micros post_delay_{0};
   bool alive_ = true;
   bool died_silently_ = false;
   bool paused_ = false;
