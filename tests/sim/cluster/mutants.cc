@@ -44,7 +44,7 @@ const std::vector<Mutant>& Mutants() {
        [](S s) { s->broker_bugs.join_before_epoch_start = true; }},
       {"B4", "admit-fenced-members", kDense,
        [](S s) { s->controller_bugs.admit_fenced_members = true; }},
-      {"B5", "ignore-broker-epochs", kDense,
+      {"B5", "ignore-broker-epochs", "--minutes 0.4 --faults wipe,process-crash,isolation",
        [](S s) {
          s->broker_bugs.ignore_broker_epochs = true;
          s->controller_bugs.ignore_broker_epochs = true;
@@ -67,7 +67,9 @@ const std::vector<Mutant>& Mutants() {
       {"G1", "trust-torn-tail", kDense, [](S s) { s->broker_bugs.storage.trust_torn_tail = true; }},
       {"G2", "leave-what-lies-behind", kDense,
        [](S s) { s->broker_bugs.storage.leave_what_lies_behind = true; }},
-      {"G11", "keep-clean-mark", kDense, [](S s) { s->broker_bugs.keep_clean_mark = true; }},
+      {"G11", "keep-clean-mark",
+       "--minutes 0.4 --faults clean-restart,machine-crash,crash-in-a-write",
+       [](S s) { s->broker_bugs.keep_clean_mark = true; }},
       {"H1", "retry-failed-sync", kDense,
        [](S s) { s->broker_bugs.storage.retry_failed_sync = true; }},
       {"I17", "ack-before-isr", kDense, [](S s) { s->broker_bugs.ack_before_isr = true; }},
