@@ -43,6 +43,10 @@ class QuorumController final : public MetadataListener {
   QuorumController(const QuorumController&) = delete;
   QuorumController& operator=(const QuorumController&) = delete;
 
+  // Begins with a state that was loaded from a store: the first committed batch follows it. Call
+  // at most once, before the quorum starts.
+  void Restore(const MetadataImage& image) { writes_.Restore(image); }
+
   // Serves the "Controller.*" methods on the loop. Calls that come after this object is gone
   // are dropped.
   void RegisterMethods(RpcServer* server);

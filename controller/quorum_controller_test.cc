@@ -267,5 +267,34 @@ TEST(QuorumControllerTest, TheLoadersImageIsTheControllers) {
   EXPECT_EQ(loader.image()->index(), h.controller->committed().index());
 }
 
+// D16: a controller whose state was stored never sees the log's beginning.
+TEST(QuorumControllerTest, ARestoredStateIsAsGoodAsTheReplayedOne) {
+  ControllerHarness h;
+  h.quorum.Lead();
+  h.StartBroker(1, 1);
+  h.StartBroker(2, 2);
+  ASSERT_EQ(h.CreateTopic("a", 3, 2).error(), 0);
+  h.Kill(2);  // some partitions have lost their preferred leader
+  h.quorum.CommitAll();
+  const MetadataImage& stored = h.controller->committed();
+
+  testing::FakeQuorum quorum(NodeId(ControllerHarness::kSelf), stored.index());
+  QuorumController restored(ControllerHarness::Config(), &h.loop, &h.random, &quorum);
+  restored.Restore(stored);
+  EXPECT_EQ(restored.committed().hash(), stored.hash());
+  EXPECT_EQ(restored.speculative().hash(), stored.hash());
+  for (int broker : {1, 2}) {
+    EXPECT_EQ(restored.partition_lookup().PartitionsOf(NodeId(broker)),
+              h.controller->partition_lookup().PartitionsOf(NodeId(broker)));
+  }
+  EXPECT_FALSE(restored.partition_lookup().not_preferred().empty());
+  EXPECT_EQ(restored.partition_lookup().not_preferred(),
+            h.controller->partition_lookup().not_preferred());
+  quorum.Lead();
+  EXPECT_TRUE(restored.active());
+  EXPECT_TRUE(restored.failure().ok());
+  EXPECT_NE(restored.committed().FindTopicByName("a"), nullptr);
+}
+
 }  // namespace
 }  // namespace quorate

@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "controller/image/image_loader.h"
 #include "controller/image/replay.h"
 #include "proto/kafka/status_to_error.h"
 
@@ -24,6 +25,13 @@ absl::Status NotProposed(const absl::Status& status) {
 }
 
 }  // namespace
+
+void WritePath::Restore(const MetadataImage& image) {
+  QCHECK(!active_ && committed_.index() == LogIndex(0));
+  lookup_.Update(committed_, image, TouchedPartitions(committed_, WholeAsDelta(image)));
+  committed_ = image;
+  speculative_ = image;
+}
 
 void WritePath::Activate(Term term) {
   QCHECK(!active_);

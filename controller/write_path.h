@@ -39,6 +39,9 @@ class WritePath {
 
   explicit WritePath(MetadataQuorum* quorum) : quorum_(*quorum) {}
 
+  // Begins with a state that was loaded from a store. Call at most once, before OnCommit.
+  void Restore(const MetadataImage& image);
+
   // Begins a term as the active controller. REQUIRES: !active().
   void Activate(Term term);
   // Ends it: drops the speculation and gives everyone who waits `why`. Nothing if not active.

@@ -44,7 +44,8 @@ class MetadataListener {
  public:
   virtual ~MetadataListener() = default;
 
-  // Batches became known as committed: contiguous, each exactly once, from the log start on.
+  // Batches became known as committed: contiguous, each exactly once, from where
+  // delivery starts: the log's start, or what the node had stored.
   virtual void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) = 0;
 
   // The leader or the term changed.

@@ -18,6 +18,7 @@ namespace {
 constexpr char kLogName[] = "__cluster_metadata-0";
 constexpr Micros kHandOverLimit = Millis(500);
 constexpr uint64_t kFlushesPerPointSync = 32;
+constexpr Micros kFlushRepeat = Millis(200);
 
 absl::Status CheckConfig(const RaftConfig& config) {
   if (config.node_id < NodeId(0)) return absl::InvalidArgumentError("raft: no node id");
@@ -286,8 +287,12 @@ void RaftNode::OnFlushed(const FlushJob& job, uint64_t truncations, const absl::
   flushing_ = false;
   if (failed_) return;
   log_->CompleteFlush(job, status);
-  if (!status.ok()) return Fail(status);
   if (!log_->failure().ok()) return Fail(log_->failure());
+  if (!status.ok()) {
+    // No space for what lies beside the records: until there is, none of them counts as durable.
+    env_.loop->RunAfter(kFlushRepeat, Guarded([this] { MaybeFlush(); }));
+    return MaybeFinishShutdown();
+  }
   if (truncations == core_->truncations() || config_.bugs.trust_stale_flush) {
     const LogIndex end(job.target().value());
     if (const absl::Status written = recovery_point_->Write(end); !written.ok()) {

@@ -44,6 +44,15 @@ class RaftNode final : public MetadataQuorum {
                                                         const RaftEnvironment& environment);
   ~RaftNode() override;
 
+  // OK if [0, index) with `term` as the term of its last record is a prefix of this log: a state
+  // that was made of a committed prefix with that (index, term) can then be used.
+  // ERRORS: kFailedPrecondition with the reason, e.g. that the log ends before `index` because a
+  // crash took what was not flushed.
+  absl::Status CheckPrefix(LogIndex index, Term term) const;
+  // Listeners hear of batches from `index` on, not from the log's start: they hold the state
+  // before it. Call at most once, before Start. REQUIRES: CheckPrefix(index, its term) is OK.
+  void StartDeliveryAt(LogIndex index);
+
   // Begins to take part. Call once, on the loop, after AddListener.
   void Start();
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "raft/metadata_batch_codec.h"
@@ -15,6 +16,25 @@ namespace {
 constexpr int64_t kDeliveryBytes = 1 << 20;
 
 }  // namespace
+
+absl::Status RaftNode::CheckPrefix(LogIndex index, Term term) const {
+  if (index > core_->log_end() || index <= core_->log_start()) {
+    return absl::FailedPreconditionError(
+        absl::StrFormat("index %d is not in the log, which holds [%d, %d)", index.value(),
+                        core_->log_start().value(), core_->log_end().value()));
+  }
+  const Term found = core_->term_starts().TermAt(index - 1);
+  if (found == term) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrFormat("the log has a record of term %d before index %d, not of term %d",
+                      found.value(), index.value(), term.value()));
+}
+
+void RaftNode::StartDeliveryAt(LogIndex index) {
+  QCHECK(!started_);
+  QCHECK(index >= delivered_ && index <= core_->log_end());
+  delivered_ = index;
+}
 
 void RaftNode::Notify() {
   if (notifying_ || failed_) return;

@@ -506,5 +506,71 @@ TEST(RaftNode, RandomCrashesLoseNothingThatWasCommitted) {
   }
 }
 
+TEST(RaftNode, DeliveryStartsWhereAStoredStateEnds) {  // D16
+  TestCluster cluster(1, 0);
+  cluster.StartAll();
+  cluster.WaitForLeader();
+  for (const char* record : {"a", "b", "c"}) ASSERT_TRUE(cluster.Propose(1, {record}).ok());
+  ASSERT_TRUE(cluster.WaitForAll());
+  cluster.Kill(1);
+  cluster.delivery_starts[NodeId(1)] = LogIndex(3);  // leader change, a, b
+  ASSERT_TRUE(cluster.Start(1).ok());
+  cluster.WaitForLeader();
+  ASSERT_TRUE(cluster.Propose(1, {"d"}).ok());
+  ASSERT_TRUE(cluster.WaitForAll());
+  EXPECT_EQ(cluster.heard(1).records, (std::vector<std::string>{"c", "d"}));
+  EXPECT_EQ(cluster.heard(1).active.size(), 1u);
+}
+
+TEST(RaftNode, ALogVouchesForPrefixesOfItselfOnly) {  // E9
+  TestCluster cluster(1, 0);
+  cluster.StartAll();
+  cluster.WaitForLeader();
+  ASSERT_TRUE(cluster.Propose(1, {"a", "b"}).ok());
+  ASSERT_TRUE(cluster.WaitForAll());
+  const Term first = cluster.raft(1).core().term();
+  cluster.Kill(1);
+  ASSERT_TRUE(cluster.Start(1).ok());
+  cluster.WaitForLeader();
+  ASSERT_TRUE(cluster.WaitForAll());
+  const RaftNode& raft = cluster.raft(1);
+  const Term second = raft.core().term();
+  ASSERT_GT(second, first);
+  ASSERT_EQ(raft.log_end_index(), LogIndex(4));  // leader change, a, b, leader change
+  for (int64_t index : {1, 2, 3}) EXPECT_TRUE(raft.CheckPrefix(LogIndex(index), first).ok());
+  EXPECT_TRUE(raft.CheckPrefix(LogIndex(4), second).ok());
+  EXPECT_EQ(raft.CheckPrefix(LogIndex(3), second).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(raft.CheckPrefix(LogIndex(4), first).code(), absl::StatusCode::kFailedPrecondition);
+  const absl::Status ahead = raft.CheckPrefix(LogIndex(5), second);
+  EXPECT_EQ(ahead.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ahead.message(), "index 5 is not in the log, which holds [0, 4)");
+}
+
+TEST(RaftNode, ANodeStartsAndFollowsWhileItsDiskIsFull) {  // G4: a restart works
+  TestCluster cluster(1, 1);
+  cluster.StartAll();
+  cluster.WaitForLeader();
+  for (const char* record : {"a", "b"}) ASSERT_TRUE(cluster.Propose(1, {record}).ok());
+  ASSERT_TRUE(cluster.WaitForAll());
+  cluster.Kill(2);
+  bool full = true;
+  cluster.node(2).files.set_hook([&full](MemoryFileSystem::Op op, const std::string& path) {
+    const bool needs_space = op == MemoryFileSystem::Op::kOpenNew ||
+                             op == MemoryFileSystem::Op::kWrite ||
+                             op == MemoryFileSystem::Op::kPreallocate;
+    return full && needs_space ? absl::ResourceExhaustedError(path + ": full") : absl::OkStatus();
+  });
+  const absl::Status started = cluster.Start(2);
+  ASSERT_TRUE(started.ok()) << started;
+  ASSERT_TRUE(cluster.WaitForAll());
+  EXPECT_EQ(cluster.heard(2).records, (std::vector<std::string>{"a", "b"}));
+  cluster.world.RunFor(Millis(1000));
+  EXPECT_TRUE(cluster.node(2).fatal.empty());
+  EXPECT_TRUE(cluster.raft(2).log().needs_flush());
+  full = false;
+  cluster.world.RunFor(Millis(500));
+  EXPECT_FALSE(cluster.raft(2).log().needs_flush());
+}
+
 }  // namespace
 }  // namespace quorate

@@ -94,7 +94,12 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   }
   directories_to_sync_.push_back(ParentOf(directory_));
   directories_to_sync_.push_back(directory_);
-  Q_RETURN_IF_ERROR(Flush());
+  if (const absl::Status flushed = Flush(); !flushed.ok()) {
+    if (!failure_.ok()) return flushed;
+    // The records are flushed; for what lies beside them there is no space. That is no reason not
+    // to open: the owner's next flush writes it, until then no more is vouched for than before.
+    flushed_end_offset_ = std::min(scan.recovery_point, end_offset_);
+  }
   if (recovery_.bytes_cut > 0) {
     LOG(WARNING) << directory_ << ": " << recovery_.bytes_cut << " bytes cut off at offset "
                  << end_offset_ << ": " << recovery_.cut_reason;

@@ -372,5 +372,41 @@ TEST_F(LogRecoveryTest, ArbitraryBytesNeverCrashRecovery) {
   }
 }
 
+// Scenario G4: a restart works while the disk is full.
+TEST_F(LogRecoveryTest, OpeningNeedsNoSpace) {
+  options_.config.segment_bytes = 4 * BatchBytes();
+  ASSERT_TRUE(Open(true).ok());
+  Append(6);
+  ASSERT_TRUE(log_->Flush().ok());
+  Append(5, 2);
+  // The last batch is torn.
+  const std::string last = "data/t-0/00000000000000000008.log";
+  files_.Kill();
+  auto file = *files_.Open(last, OpenMode::kWrite);
+  ASSERT_TRUE(file->Truncate(*file->Size() - 1).ok());
+  bool full = true;
+  files_.set_hook([&full](MemoryFileSystem::Op op, const std::string& path) {
+    const bool needs_space = op == MemoryFileSystem::Op::kOpenNew ||
+                             op == MemoryFileSystem::Op::kWrite ||
+                             op == MemoryFileSystem::Op::kPreallocate;
+    return full && needs_space ? absl::ResourceExhaustedError(path + ": full") : absl::OkStatus();
+  });
+  const absl::Status opened = Open(false, 6);
+  ASSERT_TRUE(opened.ok()) << opened;
+  EXPECT_TRUE(log_->failure().ok());
+  EXPECT_EQ(log_->end_offset(), Offset(10));
+  EXPECT_EQ(log_->flushed_end_offset(), Offset(6));
+  EXPECT_TRUE(log_->needs_flush());
+  EXPECT_TRUE(absl::IsResourceExhausted(AppendAt(*log_, BatchOf({"x"}), 2).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(log_->Flush()));
+  full = false;
+  ASSERT_TRUE(log_->Flush().ok());
+  EXPECT_EQ(log_->flushed_end_offset(), Offset(10));
+  ASSERT_TRUE(log_->Close(true).ok());
+  ASSERT_TRUE(Open(true).ok());
+  EXPECT_EQ(log_->end_offset(), Offset(10));
+  EXPECT_EQ(log_->latest_epoch(), LeaderEpoch(2));
+}
+
 }  // namespace
 }  // namespace quorate

@@ -54,6 +54,13 @@ OffsetCheckpointFile::Offsets ReadCheckpoint(FileSystem* file_system, const std:
   return {};
 }
 
+// Gives a directory in `parent` another name. DURABLE: when OK.
+absl::Status Rename(FileSystem* file_system, const std::string& parent, const std::string& from,
+                    const std::string& to) {
+  Q_RETURN_IF_ERROR(file_system->Rename(from, to));
+  return file_system->SyncDirectory(parent);
+}
+
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
@@ -226,8 +233,7 @@ void LogManager::StartOpen(const LogName& name, const LogConfig& config, OpenDon
         auto log = Log::Open(fs, path, options);
         if (log.ok() || !absl::IsFailedPrecondition(log.status())) return {std::move(log), false};
         // Another topic had this name: its bytes are not this topic's (scenario F5).
-        absl::Status moved = fs->Rename(path, stray);
-        if (moved.ok()) moved = fs->SyncDirectory(parent);
+        const absl::Status moved = Rename(fs, parent, path, stray);
         if (!moved.ok()) return {moved, false};
         return {absl::FailedPreconditionError(stray), true};
       },
@@ -316,8 +322,7 @@ void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log, Fate
        log = std::shared_ptr<Log>(std::move(log))]() -> absl::Status {
         if (log != nullptr) IgnoreError(log->Close(false), "it is being removed");
         if (!fs->Exists(path)) return absl::OkStatus();
-        Q_RETURN_IF_ERROR(fs->Rename(path, moved_to));
-        return fs->SyncDirectory(parent);
+        return Rename(fs, parent, path, moved_to);
       },
       [alive = alive_, this, directory_name, directory, moved_to, fate](absl::Status moved) {
         if (!*alive) return;

@@ -11,17 +11,18 @@
 #include "broker/broker.h"
 #include "cli/node/node_config.h"
 #include "controller/image/image_loader.h"
+#include "controller/image/image_store.h"
 #include "controller/quorum_controller.h"
 #include "raft/raft_node.h"
 
 namespace quorate {
-
 // Joins Raft to what stands on it: committed batches go to the image loader, a new leader is made
 // known to the broker. Lives on the control loop; `leader_for_data` on the data loop.
 class Node::Bridge final : public MetadataListener {
  public:
-  Bridge(EventLoop* control_loop, EventLoop* data_loop)
-      : data_loop_(data_loop), loader_(control_loop) {}
+  // `begin`: the image that the first batch follows; null = the empty one.
+  Bridge(EventLoop* control_loop, EventLoop* data_loop, ImagePtr begin)
+      : data_loop_(data_loop), loader_(control_loop, std::move(begin)) {}
   ~Bridge() override { *alive_ = false; }
 
   // Before the node starts.
@@ -29,9 +30,11 @@ class Node::Bridge final : public MetadataListener {
     broker_ = broker;
     loader_.AddPublisher(broker);
   }
+  void SetImageStore(ImageStore* store) { loader_.AddPublisher(store); }
   void StartController(const ControllerConfig& config, EventLoop* loop, Random* random,
                        MetadataQuorum* quorum, RpcServer* server) {
     controller_ = std::make_unique<QuorumController>(config, loop, random, quorum);
+    controller_->Restore(*loader_.image());
     controller_->RegisterMethods(server);
   }
 
@@ -84,7 +87,17 @@ absl::Status Node::StartControl() {
   const RaftEnvironment environment{seams_.control_loop, seams_.pool,       seams_.files,
                                     seams_.rpc_server,   seams_.rpc_client, seams_.control_random};
   Q_ASSIGN_OR_RETURN(raft_, RaftNode::Open(raft_config, environment));
-  bridge_ = std::make_unique<Bridge>(seams_.control_loop, seams_.data_loop);
+  ImageStoreOptions store;
+  store.directory = config_.metadata_log_dir + "/" + std::string(kImageStoreName);
+  store.cluster_id = identity_.cluster_id;
+  store.delay = seams_.image_store_delay;
+  image_store_ = std::make_unique<ImageStore>(
+      ImageStoreEnv{seams_.control_loop, seams_.pool, seams_.files, seams_.state_stores}, store);
+  const ImagePtr stored = image_store_->Load(
+      [this](LogIndex index, Term term) { return raft_->CheckPrefix(index, term); });
+  if (stored != nullptr) raft_->StartDeliveryAt(stored->index());
+  bridge_ = std::make_unique<Bridge>(seams_.control_loop, seams_.data_loop, stored);
+  bridge_->SetImageStore(image_store_.get());
   raft_->AddListener(bridge_.get());
   if (config_.is_controller) {
     ControllerConfig controller = MakeControllerConfig(config_, identity_);

@@ -5,7 +5,8 @@
 // (server.cc) gives it threads and sockets, the simulator simulated ones.
 //
 //   RaftNode --committed batches--> ImageLoader --image, delta--> Broker
-//      ^                 \--------> QuorumController
+//      ^                 |                 \-----------> ImageStore
+//      |                 \--------> QuorumController
 //      +---- proposals -------------------+   ^ Controller.* calls of all brokers
 //
 // Two loops: control (Raft, loader, controller) and data (broker). They may be the same one.
@@ -14,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/blocking_pool.h"
@@ -22,6 +24,7 @@
 #include "base/network.h"
 #include "base/random.h"
 #include "base/rpc.h"
+#include "base/state_store.h"
 #include "broker/replica/bug_switches.h"
 #include "cli/config/server_config.h"
 #include "cli/node/node_directory.h"
@@ -31,6 +34,7 @@
 namespace quorate {
 
 class Broker;
+class ImageStore;
 class RaftNode;
 
 // What a node stands on; all outlive it.
@@ -42,6 +46,9 @@ struct NodeSeams {
   Network* data_network = nullptr;  // of data_loop
   RpcServer* rpc_server = nullptr;  // not started
   RpcClient* rpc_client = nullptr;
+  StateStores* state_stores = nullptr;  // of the metadata image
+  // See ImageStoreOptions.
+  Micros image_store_delay = Millis(200);
   Random* control_random = nullptr;
   Random* data_random = nullptr;
   // The node cannot go on (failed fsync, damaged metadata log): the process has to end. May be
@@ -55,6 +62,10 @@ struct NodeSeams {
 
 class Node {
  public:
+  // The directory of the stored metadata image, beside the metadata log. It may be deleted while
+  // the node is down.
+  static constexpr std::string_view kImageStoreName = "__metadata_image";
+
   // `identity` is that of the config's directories, which are locked by the caller.
   Node(const NodeSeams& seams, const ServerConfig& config, const NodeIdentity& identity);
   // REQUIRES: the loops have stopped, or this is their one loop.
@@ -62,10 +73,10 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  // Opens the metadata log and begins: on the control loop, before or while it runs. What fails
-  // later comes through on_fatal.
-  // BLOCKS: recovery of the metadata log.
-  // ERRORS: kDataLoss naming file and position; as Network::Listen; nothing runs then.
+  // Opens the metadata log, loads the image that is stored, and begins: on the control loop, before
+  // or while it runs. What fails later comes through on_fatal. BLOCKS: recovery of the metadata
+  // log, reading the image. ERRORS: kDataLoss naming file and position; as Network::Listen; nothing
+  // runs then.
   absl::Status StartControl();
   // Begins the broker's part, if there is one: on the data loop.
   absl::Status StartData();
@@ -77,6 +88,7 @@ class Node {
   // nullptr on a node that is no broker.
   Broker* broker() { return broker_.get(); }
   RaftNode& raft() { return *raft_; }
+  const ImageStore& image_store() const { return *image_store_; }
 
  private:
   class Bridge;
@@ -85,6 +97,7 @@ class Node {
   const ServerConfig config_;
   const NodeIdentity identity_;
   std::unique_ptr<RaftNode> raft_;
+  std::unique_ptr<ImageStore> image_store_;
   std::unique_ptr<Bridge> bridge_;  // loader, controller, leader hint
   std::unique_ptr<Broker> broker_;
 };

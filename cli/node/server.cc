@@ -25,6 +25,7 @@
 #include "cli/node/node_directory.h"
 #include "cli/node/stop_signal.h"
 #include "proto/rpc/grpc_rpc.h"
+#include "storage/rocksdb_state_store.h"
 
 namespace quorate {
 namespace {
@@ -110,6 +111,7 @@ class Server {
     seams.data_network = &network_;
     seams.rpc_server = rpc_server_.get();
     seams.rpc_client = rpc_client_.get();
+    seams.state_stores = &state_stores_;
     seams.control_random = &control_random_;
     seams.data_random = &data_random_;
     seams.on_fatal = [&stop](const absl::Status& why) { stop.Fail(why); };
@@ -125,6 +127,7 @@ class Server {
   PosixNetwork network_;
   std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<RpcClient> rpc_client_;
+  RocksDbStateStores state_stores_;
   Node node_;
 };
 

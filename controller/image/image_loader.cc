@@ -15,10 +15,11 @@ MetadataDelta WholeAsDelta(const MetadataImage& image) {
   return DeltaBetween(std::make_shared<const MetadataImage>(), image);
 }
 
-ImageLoader::ImageLoader(EventLoop* loop)
+ImageLoader::ImageLoader(EventLoop* loop, ImagePtr begin)
     : loop_(loop),
-      published_(std::make_shared<const MetadataImage>()),
+      published_(begin != nullptr ? std::move(begin) : std::make_shared<const MetadataImage>()),
       alive_(std::make_shared<bool>(true)) {
+  next_ = *published_;
   delta_.previous = published_;
 }
 

@@ -44,7 +44,9 @@ class ImagePublisher {
 // Thread-compatible: owned by the controller loop.
 class ImageLoader {
  public:
-  explicit ImageLoader(EventLoop* loop);
+  // `begin` is the image that the first batch follows: one that was loaded from a store, or the
+  // empty one (null).
+  explicit ImageLoader(EventLoop* loop, ImagePtr begin = nullptr);
   ~ImageLoader();
 
   // From now on `publisher`, which outlives the loader, hears of every image. If there is a

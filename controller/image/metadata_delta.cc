@@ -25,4 +25,16 @@ void MetadataDelta::Append(MetadataDelta later) {
                  std::make_move_iterator(later.batches.end()));
 }
 
+void MetadataDelta::AppendChanges(const MetadataDelta& later) {
+  MetadataDelta changes;
+  changes.brokers = later.brokers;
+  changes.topics_created = later.topics_created;
+  changes.topics_deleted = later.topics_deleted;
+  changes.partitions = later.partitions;
+  changes.configs = later.configs;
+  changes.producer_ids = later.producer_ids;
+  changes.features = later.features;
+  Append(std::move(changes));
+}
+
 }  // namespace quorate

@@ -45,6 +45,8 @@ struct MetadataDelta {
   void NoteTopicDeleted(const Uuid& id);
   // Adds what `later` says, whose previous image is this delta's next one.
   void Append(MetadataDelta later);
+  // As Append, but leaves the batches out.
+  void AppendChanges(const MetadataDelta& later);
 
   bool empty() const {
     return brokers.empty() && topics_created.empty() && topics_deleted.empty() &&

@@ -15,7 +15,9 @@ namespace quorate::testing {
 
 class FakeQuorum final : public MetadataQuorum {
  public:
-  explicit FakeQuorum(NodeId self) : self_(self) {}
+  // `begin`: the log of this process begins there, what came before is stored.
+  explicit FakeQuorum(NodeId self, LogIndex begin = LogIndex(0))
+      : self_(self), commit_index_(begin), log_end_(begin) {}
 
   void AddListener(MetadataListener* listener) override { listeners_.push_back(listener); }
   absl::StatusOr<LogIndex> Propose(Term term, std::vector<std::string> records,
@@ -61,8 +63,8 @@ class FakeQuorum final : public MetadataQuorum {
   Term term_{0};
   std::vector<std::shared_ptr<const MetadataBatch>> log_;
   size_t committed_ = 0;  // batches
-  LogIndex commit_index_{0};
-  LogIndex log_end_{0};
+  LogIndex commit_index_;
+  LogIndex log_end_;
   size_t max_batch_bytes_ = 1 << 20;
   absl::Status failure_;
   int fail_after_ = 0;

@@ -104,6 +104,10 @@ class TestCluster {
     }
     node.raft = *std::move(raft);
     node.raft->AddListener(node.listener.get());
+    if (delivery_starts.contains(node.id)) {
+      node.listener->next = delivery_starts[node.id];
+      node.raft->StartDeliveryAt(node.listener->next);
+    }
     EXPECT_TRUE(node.server->Start(node.endpoint).ok());
     world.On(node.loop.get(), [&] { node.raft->Start(); });
     return absl::OkStatus();
@@ -176,7 +180,8 @@ class TestCluster {
   TestWorld world;
   SeededRandom random;
   RaftConfig config;
-  std::map<NodeId, std::string> cluster_ids;  // of nodes that think they belong elsewhere
+  std::map<NodeId, LogIndex> delivery_starts;  // of the next Start, where not the log's
+  std::map<NodeId, std::string> cluster_ids;   // of nodes that think they belong elsewhere
   std::map<NodeId, std::unique_ptr<Node>> nodes;
 };
 

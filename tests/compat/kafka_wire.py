@@ -9,8 +9,8 @@ import socket
 import struct
 import time
 
-_CREATE_TOPICS, _METADATA = 19, 3
-_CREATE_TOPICS_VERSION, _METADATA_VERSION = 2, 4
+_CREATE_TOPICS, _DELETE_TOPICS, _METADATA = 19, 20, 3
+_CREATE_TOPICS_VERSION, _DELETE_TOPICS_VERSION, _METADATA_VERSION = 2, 1, 4
 
 
 class WireError(Exception):
@@ -127,6 +127,16 @@ def create_topic(address, name, partitions, replication, configs=(), timeout=15.
             lambda: (reader.string(), reader.take("h"), reader.string())):
         if code != 0:
             raise WireError(f"create {topic}: error {code} {message or ''}")
+
+
+def delete_topic(address, name, timeout=15.0):
+    """Deletes a topic. Raises WireError with the error code."""
+    body = struct.pack(">i", 1) + _string(name) + struct.pack(">i", int(timeout * 1000))
+    reader = _call(address, _DELETE_TOPICS, _DELETE_TOPICS_VERSION, body, timeout + 5)
+    reader.take("i")
+    for topic, code in reader.array(lambda: (reader.string(), reader.take("h"))):
+        if code != 0:
+            raise WireError(f"delete {topic}: error {code}")
 
 
 def wait_ready(addresses, deadline_s, alive=lambda: True, poll_s=0.05):

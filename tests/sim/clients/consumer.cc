@@ -1,5 +1,6 @@
 #include "tests/sim/clients/consumer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -92,7 +93,7 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
   request.max_wait_ms = kMaxWaitMs;
   request.min_bytes = 1;
   request.max_bytes = 1 << 20;
-  std::map<PartitionName, uint64_t> rewinds;
+  std::map<PartitionName, Asked> asked;
   for (const PartitionName& name : partitions) {
     const Lane& lane = lanes_.at(name);
     auto& topic = request.topics.emplace_back();
@@ -102,13 +103,13 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
     partition.partition = name.index;
     partition.fetch_offset = lane.position;
     partition.partition_max_bytes = 64 << 10;
-    if (sends_epoch_) partition.current_leader_epoch = client_.LeaderOf(name)->epoch;
-    rewinds[name] = lane.rewinds;
+    asked[name] = {lane.rewinds, client_.LeaderOf(name)->epoch};
+    if (sends_epoch_) partition.current_leader_epoch = asked[name].epoch;
   }
   busy_.insert(broker);
   peer->Call<kafka::FetchRequest, kafka::FetchResponse>(
       version_, request, kRequestTimeout,
-      [this, broker, rewinds = std::move(rewinds)](absl::StatusOr<kafka::FetchResponse> response) {
+      [this, broker, asked = std::move(asked)](absl::StatusOr<kafka::FetchResponse> response) {
         busy_.erase(broker);
         if (!response.ok() || response->error_code != 0) {
           client_.RefreshMetadata();
@@ -120,8 +121,8 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
             const PartitionName name{
                 version_ >= 13 ? client_.TopicName(topic.topic_id) : topic.topic,
                 partition.partition_index};
-            const auto it = rewinds.find(name);
-            if (it == rewinds.end()) {
+            const auto it = asked.find(name);
+            if (it == asked.end()) {
               history_.OnOutrage(
                   "protocol",
                   "a fetch response has " + name.ToString() + ", which was not asked for", {name});
@@ -132,18 +133,21 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
             const KafkaError error = kafka::ErrorFromCode(partition.error_code);
             if (error == KafkaError::kNone) {
               lane.high_watermark = partition.high_watermark;
-              if (it->second != lane.rewinds) continue;
+              if (it->second.rewinds != lane.rewinds) continue;
               if (!partition.records.empty()) {
                 OnRecords(name, lane, partition.records.bytes().view());
               }
               continue;
             }
             failed = true;
-            if (!MayHappen(error)) {
+            // News that are older than what was read lead to a leader that is none any more.
+            const bool deposed =
+                error == KafkaError::kOffsetOutOfRange && it->second.epoch < lane.newest_epoch;
+            if (!MayHappen(error) && !deposed) {
               history_.OnOutrage(
                   error == KafkaError::kOffsetOutOfRange ? "consistent-read" : "consumer",
-                  absl::StrFormat("%s reads %s at offset %d: %s", client_.name(), name.ToString(),
-                                  lane.position, kafka::Name(error)),
+                  absl::StrFormat("%s reads %s at offset %d from node %d: %s", client_.name(),
+                                  name.ToString(), lane.position, broker, kafka::Name(error)),
                   {name, lane.position});
             }
           }
@@ -165,6 +169,7 @@ void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, std::string_v
       return;
     }
     bytes.remove_prefix(static_cast<size_t>(batch->size_bytes()));
+    lane.newest_epoch = std::max(lane.newest_epoch, batch->leader_epoch().value());
     auto records = RecordIterator::Open(*batch);
     while (records.ok()) {
       const auto record = records->Next();

@@ -42,10 +42,16 @@ class SimConsumer {
   uint64_t records_read() const { return records_read_; }
 
  private:
+  // What a fetch was sent with.
+  struct Asked {
+    uint64_t rewinds = 0;
+    int32_t epoch = -1;  // of the leader, as the client knew it
+  };
   struct Lane {
     int64_t position = 0;
     int64_t high_watermark = -1;
-    uint64_t rewinds = 0;  // tells answers to fetches before a rewind
+    uint64_t rewinds = 0;       // tells answers to fetches before a rewind
+    int32_t newest_epoch = -1;  // of the batches read
     int16_t last_error = 0;
   };
 

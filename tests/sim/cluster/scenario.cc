@@ -36,6 +36,8 @@ void DecideWeather(Random& random, Scenario* scenario) {
   scenario->pool.high = Micros(random.Between(500, 20'000));
   if (random.Chance(0.3)) scenario->wall_skew_high = minutes(29);
   scenario->replica_lag_ms = random.Between(1500, 8000);
+  scenario->image_store_delay = Micros(random.Chance(0.5) ? 0 : random.Between(1000, 500'000));
+  scenario->lost_store = random.Chance(0.5) ? 0 : 0.1;
   // Some runs are busy; the others leave time for more of them.
   scenario->producer.pause_high =
       Micros(random.Chance(0.3) ? random.Between(10'000, 60'000) : random.Between(60'000, 300'000));

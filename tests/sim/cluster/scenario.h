@@ -105,6 +105,9 @@ struct Scenario {
   // The metadata log has a disk of its own, so that the partitions' disk can be replaced.
   bool two_disks = false;
   Millis wall_skew_high{0};
+  // How soon a node stores its metadata image, and the chance that the store is gone at a start.
+  Micros image_store_delay{0};
+  double lost_store = 0;
   int64_t replica_lag_ms = 0;
   FaultPlan faults;
   raft::BugSwitches raft_bugs;

@@ -62,7 +62,8 @@ SimNode::Running::Running(SimNode& node, Process& its_process)
       pool(process, node.pool_latency_),
       network(node.around_.internet, process),
       rpc_server(node.around_.exchange, process),
-      rpc_client(node.around_.exchange, process) {}
+      rpc_client(node.around_.exchange, process),
+      state_stores(files, process.random()) {}
 
 absl::Status SimNode::Running::Start(SimNode& node) {
   std::vector<std::string> warnings;
@@ -89,11 +90,18 @@ absl::Status SimNode::Running::Start(SimNode& node) {
   seams.data_network = &network;
   seams.rpc_server = &rpc_server;
   seams.rpc_client = &rpc_client;
+  seams.state_stores = &state_stores;
+  seams.image_store_delay = node.around_.scenario.image_store_delay;
   seams.control_random = &process.random();
   seams.data_random = &process.random();
   seams.on_fatal = [&node, incarnation = node.incarnation_](const absl::Status& why) {
     node.OnFatal(incarnation, why);
   };
+  const std::string image_store =
+      config.metadata_log_dir + "/" + std::string(Node::kImageStoreName);
+  if (process.random().Chance(node.around_.scenario.lost_store)) {
+    Q_RETURN_IF_ERROR(files.RemoveTree(image_store));
+  }
   seams.raft_bugs = node.around_.scenario.raft_bugs;
   seams.broker_bugs = node.around_.scenario.broker_bugs;
   seams.controller_bugs = node.around_.scenario.controller_bugs;
@@ -117,6 +125,7 @@ void SimNode::Start() {
   world.RunAs(process, [&] { status = running_->Start(*this); });
   if (!process.alive()) return;  // Its disk ended it; the crash is on its way.
   if (status.ok()) {
+    NoteImageLoad();
     around_.log.Node(id_.value(), absl::StrFormat("%s started", host_));
     return;
   }
@@ -130,6 +139,15 @@ void SimNode::Start() {
   around_.verdict.Add("start", absl::StrFormat("%s does not start: %s", host_, status.ToString()),
                       {{}, -1, id_.value()});
   Crash(End::kProcess);
+}
+
+void SimNode::NoteImageLoad() {
+  const ImageStore& store = running_->node->image_store();
+  ++image_loads_[store.found()];
+  // Whatever a crash left of the store: what it says it is, it is (scenario E9).
+  if (store.found() != ImageStore::Found::kMismatch) return;
+  around_.verdict.Add("I6", absl::StrFormat("%s stored another state than it had", host_),
+                      {{}, -1, id_.value()});
 }
 
 void SimNode::Crash(End end) {

@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "base/ids.h"
 #include "cli/config/server_config.h"
 #include "cli/node/node.h"
+#include "controller/image/image_store.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
@@ -19,6 +21,7 @@
 #include "tests/sim/world/sim_network.h"
 #include "tests/sim/world/sim_pool.h"
 #include "tests/sim/world/sim_rpc.h"
+#include "tests/sim/world/sim_state_store.h"
 #include "tests/sim/world/world.h"
 
 namespace quorate::sim {
@@ -89,6 +92,8 @@ class SimNode {
   int64_t last_durable_end() const { return last_durable_end_; }
   // How often the process could not start, or gave up, for lack of space.
   uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
+  // Starts by what was found in the store of the metadata image; see ImageStore::Found.
+  const std::map<ImageStore::Found, uint64_t>& image_loads() const { return image_loads_; }
   // REQUIRES: up().
   RaftNode& raft() { return running_->node->raft(); }
   Broker& broker() { return *running_->node->broker(); }
@@ -107,12 +112,14 @@ class SimNode {
     SimNetwork network;
     SimRpcServer rpc_server;
     SimRpcClient rpc_client;
+    SimStateStores state_stores;
     std::vector<std::unique_ptr<FileLock>> locks;
     std::unique_ptr<Node> node;
     bool started = false;  // Start was OK
   };
 
   std::string Properties() const;
+  void NoteImageLoad();
   void OnFatal(uint64_t incarnation, const absl::Status& why);
 
   const Surroundings around_;
@@ -126,6 +133,7 @@ class SimNode {
   int64_t last_durable_end_ = 0;
   Millis clock_jumped_{0};  // together, of this process
   uint64_t ended_by_full_disk_ = 0;
+  std::map<ImageStore::Found, uint64_t> image_loads_;
   bool stopping_ = false;          // ShutDown is under way
   bool failure_expected_ = false;  // a fault was injected that ends the process
 };

@@ -345,6 +345,9 @@ RunResult Simulation::Result() {
   for (const auto& node : nodes_) {
     result.effects["torn pages"] += node->disk().torn_pages();
     result.effects["processes ended by a full disk"] += node->ended_by_full_disk();
+    for (const auto& [found, starts] : node->image_loads()) {
+      result.effects["starts, metadata image " + std::string(ImageStore::NameOf(found))] += starts;
+    }
   }
   result.effects["late calls"] = exchange_.late_calls();
   result.effects["late calls nobody waited for"] = exchange_.orphaned_calls();
