@@ -137,7 +137,10 @@ absl::Status Node::StartControl() {
 absl::Status Node::StartData() { return broker_ == nullptr ? absl::OkStatus() : broker_->Start(); }
 
 void Node::Shutdown(Task done) {
-  auto stop_raft = [this, done = std::move(done)]() mutable { raft_->Shutdown(std::move(done)); };
+  auto stop_raft = [this, done = std::move(done)]() mutable {
+    raft_->Shutdown(
+        [this, done = std::move(done)]() mutable { image_store_->Finish(std::move(done)); });
+  };
   if (broker_ == nullptr) {
     stop_raft();
     return;

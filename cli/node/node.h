@@ -81,8 +81,8 @@ class Node {
   // Begins the broker's part, if there is one: on the data loop.
   absl::Status StartData();
 
-  // In order: the broker hands over its leaderships and closes its logs, then Raft resigns. Call
-  // on the control loop; `done` runs there.
+  // In order: the broker hands over its leaderships and closes its logs, then Raft resigns, then
+  // the image is stored. Call on the control loop; `done` runs there.
   void Shutdown(Task done);
 
   // nullptr on a node that is no broker.

@@ -138,6 +138,18 @@ void ImageStore::OnImage(const ImagePtr& image, const std::shared_ptr<const Meta
   if (!writing_ && timer_ == TimerId::kNone) Schedule(options_.delay);
 }
 
+void ImageStore::Finish(Task done) {
+  env_.loop->AssertOnLoop();
+  env_.loop->Cancel(std::exchange(timer_, TimerId::kNone));
+  finished_ = std::move(done);
+  if (!writing_) WriteTheRest();
+}
+
+void ImageStore::WriteTheRest() {
+  if (latest_ != stored_) return StartWrite();
+  env_.loop->Post(std::exchange(finished_, nullptr));
+}
+
 void ImageStore::Schedule(Micros delay) {
   timer_ = env_.loop->RunAfter(delay, [this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.expired()) return;
@@ -167,9 +179,11 @@ void ImageStore::OnWritten(const ImagePtr& image, const absl::Status& status) {
     LOG(WARNING) << options_.directory << ": the metadata image is not stored, again in "
                  << options_.retry_delay / Millis(1)
                  << " ms; only a restart gets slower: " << status;
+    if (finished_) return env_.loop->Post(std::exchange(finished_, nullptr));
     return Schedule(options_.retry_delay);
   }
   stored_ = image;
+  if (finished_) return WriteTheRest();
   if (latest_ != stored_) Schedule(options_.delay);
 }
 

@@ -81,6 +81,10 @@ class ImageStore final : public ImagePublisher {
   // ImagePublisher. Nothing is to be stored if `image` is the loaded one.
   void OnImage(const ImagePtr& image, const std::shared_ptr<const MetadataDelta>& delta) override;
 
+  // Stores what was published and is not stored yet, if it can; then `done` runs on the loop. Call
+  // at most once, when nothing more is published.
+  void Finish(Task done);
+
   Found found() const { return found_; }
   // All before this index is in the store, as far as this process knows.
   LogIndex stored_index() const;
@@ -92,6 +96,7 @@ class ImageStore final : public ImagePublisher {
 
   void Schedule(Micros delay);
   void StartWrite();
+  void WriteTheRest();
   void OnWritten(const ImagePtr& image, const absl::Status& status);
 
   const ImageStoreEnv env_;
@@ -104,6 +109,7 @@ class ImageStore final : public ImagePublisher {
   bool writing_ = false;
   uint64_t failures_ = 0;
   TimerId timer_ = TimerId::kNone;
+  Task finished_;  // set by Finish
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -391,6 +391,50 @@ TEST_F(ImageStoreTest, AfterAFailedWriteTheStoreBeginsAnewAndHoldsNothingUp) {
   EXPECT_EQ(loaded->hash(), *log_.HashAt(log_.Batch(24)->end()));
 }
 
+TEST_F(ImageStoreTest, FinishStoresTheRestWhateverIsUnderWay) {
+  for (int64_t microseconds = 0; microseconds < 6000; microseconds += 500) {
+    World world(2);
+    SimDisk disk(world.random());
+    RandomLog log(2);
+    {
+      Node node(world, disk);
+      node.Load();
+      node.Apply(log, 0, 10);
+      world.RunUntil(world.now() + Micros(microseconds));
+      node.Apply(log, 10, 20);
+      bool done = false;
+      world.RunAs(node.process(), [&] {
+        node.loader().Flush();
+        node.store().Finish([&] { done = true; });
+      });
+      EXPECT_FALSE(done);
+      world.RunUntil(world.now() + Millis(20));
+      EXPECT_TRUE(done);
+      EXPECT_TRUE(node.stored());
+      disk.ProcessDied();
+    }
+    Node next(world, disk);
+    const ImagePtr loaded = next.Load();
+    ASSERT_NE(loaded, nullptr);
+    EXPECT_EQ(loaded->index(), log.Batch(19)->end());
+  }
+}
+
+TEST_F(ImageStoreTest, FinishDoesNotInsist) {
+  Node node(world_, disk_);
+  node.Load();
+  node.Apply(log_, 0, 5);
+  disk_.faults().full = true;
+  bool done = false;
+  world_.RunAs(node.process(), [&] {
+    node.loader().Flush();
+    node.store().Finish([&] { done = true; });
+  });
+  world_.RunUntil(world_.now() + Millis(20));
+  EXPECT_TRUE(done);
+  EXPECT_FALSE(node.stored());
+}
+
 TEST_F(ImageStoreTest, AFullDiskAtTheStartIsNoReasonNotToLoad) {
   Store(5);
   disk_.faults().full = true;
