@@ -65,6 +65,8 @@ const std::vector<Mutant>& Mutants() {
       {"C12", "trust-stale-flush", kElections, [](S s) { s->raft_bugs.trust_stale_flush = true; }},
       {"C15", "commit-before-own-fsync", kElections,
        [](S s) { s->raft_bugs.commit_before_own_fsync = true; }},
+      {"E9", "store-index-before-image", kDense,
+       [](S s) { s->controller_bugs.store_index_before_image = true; }},
       {"F4", "answer-producer-ids-before-commit", kDense,
        [](S s) { s->controller_bugs.answer_producer_ids_before_commit = true; }},
       {"G1", "trust-torn-tail", kDense, [](S s) { s->broker_bugs.storage.trust_torn_tail = true; }},
