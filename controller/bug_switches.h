@@ -17,6 +17,8 @@ struct ControllerBugSwitches {
   bool ignore_broker_epochs = false;
   // B6: AlterPartition is answered when it is proposed, by a controller that may be deposed.
   bool answer_isr_before_commit = false;
+  // E9: the stored image's index is written before the image itself, and its hash is not compared.
+  bool store_index_before_image = false;
   // F4: a block of producer ids is given out when it is proposed.
   bool answer_producer_ids_before_commit = false;
 };

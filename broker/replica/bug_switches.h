@@ -34,6 +34,8 @@ struct BugSwitches {
   bool ignore_min_isr = false;
   // B3: a replica may join the ISR before it holds all that the leader had at its election.
   bool join_before_epoch_start = false;
+  // B4: fenced and stopping brokers are proposed for the ISR.
+  bool propose_fenced_members = false;
   // B5: fetches of a broker's earlier process count for its present one.
   bool ignore_broker_epochs = false;
   // G11: the mark of a clean shutdown stays when the next run begins.

@@ -115,7 +115,8 @@ bool LeaderState::IsCaughtUp(const Replica& replica, Offset leader_end, MonoTime
 
 bool LeaderState::MayJoin(const Replica& replica, BrokerLookup brokers) const {
   const BrokerView broker = brokers(replica.id);
-  return broker.active && (replica.epoch == broker.epoch || bugs_.ignore_broker_epochs);
+  return (broker.active || bugs_.propose_fenced_members) &&
+         (replica.epoch == broker.epoch || bugs_.ignore_broker_epochs);
 }
 
 bool LeaderState::AdvanceHighWatermark(Offset own_end, Offset leader_end, int32_t min_isr,
@@ -143,8 +144,9 @@ std::optional<IsrProposal> LeaderState::MaybePropose(Offset leader_end, MonoTime
   for (const NodeId member : isr_) {
     if (member != self_) {
       const Replica* replica = Find(member);
-      const bool lags =
-          replica == nullptr || brokers(member).fenced || !IsCaughtUp(*replica, leader_end, now);
+      const bool lags = replica == nullptr ||
+                        (brokers(member).fenced && !bugs_.propose_fenced_members) ||
+                        !IsCaughtUp(*replica, leader_end, now);
       if (lags) {
         changed = true;
         continue;
@@ -156,7 +158,8 @@ std::optional<IsrProposal> LeaderState::MaybePropose(Offset leader_end, MonoTime
     const bool reached = replica.end >= epoch_start_ || bugs_.join_before_epoch_start;
     if (InIsr(replica.id) || !reached || replica.end < high_watermark_) continue;
     // Whoever lags would be put out again at once.
-    if (!MayJoin(replica, brokers) || !IsCaughtUp(replica, leader_end, now)) continue;
+    const bool caught_up = IsCaughtUp(replica, leader_end, now) || bugs_.join_before_epoch_start;
+    if (!MayJoin(replica, brokers) || !caught_up) continue;
     proposal.isr.push_back(IsrMember{replica.id, replica.epoch});
     changed = true;
   }

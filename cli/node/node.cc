@@ -91,6 +91,7 @@ absl::Status Node::StartControl() {
   store.directory = config_.metadata_log_dir + "/" + std::string(kImageStoreName);
   store.cluster_id = identity_.cluster_id;
   store.delay = seams_.image_store_delay;
+  store.index_before_image = seams_.controller_bugs.store_index_before_image;
   image_store_ = std::make_unique<ImageStore>(
       ImageStoreEnv{seams_.control_loop, seams_.pool, seams_.files, seams_.state_stores}, store);
   const ImagePtr stored = image_store_->Load(

@@ -17,6 +17,7 @@ struct ImageStore::Core {
   StateStores* stores;
   const std::string directory;
   const std::string cluster_id;
+  const bool index_before_image;
   std::unique_ptr<StateStore> store;  // null: not open
 
   // What Load found, with the image if it can be used and else the reason.
@@ -43,7 +44,7 @@ struct ImageStore::Core {
     if (!justified.ok()) {
       return {Found::kUnjustified, nullptr, std::string(justified.message())};
     }
-    auto image = ReadImage(*store, **position);
+    auto image = ReadImage(*store, **position, /*trust=*/index_before_image);
     if (absl::IsFailedPrecondition(image.status())) {
       return {Found::kMismatch, nullptr, std::string(image.status().message())};
     }
@@ -65,6 +66,9 @@ struct ImageStore::Core {
   }
 
   absl::Status Write(const ImagePtr& from, const ImagePtr& to, const MetadataDelta& delta) {
+    if (index_before_image && from != nullptr && store != nullptr) {
+      Q_RETURN_IF_ERROR(WriteChanges(*store, cluster_id, *from, *to, MetadataDelta()));
+    }
     absl::Status written = from == nullptr || store == nullptr
                                ? WriteAnew(*to)
                                : WriteChanges(*store, cluster_id, *from, *to, delta);
@@ -83,8 +87,9 @@ struct ImageStore::Core {
 ImageStore::ImageStore(const ImageStoreEnv& env, ImageStoreOptions options)
     : env_(env),
       options_(std::move(options)),
-      core_(std::make_shared<Core>(
-          Core{env.files, env.stores, options_.directory, options_.cluster_id, nullptr})) {}
+      core_(std::make_shared<Core>(Core{env.files, env.stores, options_.directory,
+                                        options_.cluster_id, options_.index_before_image,
+                                        nullptr})) {}
 
 ImageStore::~ImageStore() { env_.loop->Cancel(timer_); }
 

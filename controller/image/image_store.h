@@ -48,6 +48,8 @@ struct ImageStoreOptions {
   Micros delay = Millis(200);
   // After a failed write.
   Micros retry_delay = std::chrono::seconds(5);
+  // A simulated mistake (ControllerBugSwitches, E9).
+  bool index_before_image = false;
 };
 
 class ImageStore final : public ImagePublisher {

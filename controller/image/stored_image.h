@@ -46,7 +46,9 @@ absl::StatusOr<std::optional<StoredPosition>> ReadPosition(StateStore& store);
 // The image that is stored at `position`.
 // ERRORS: as StateStore; kFailedPrecondition if the entries do not give the state whose hash
 // `position` names.
-absl::StatusOr<MetadataImage> ReadImage(StateStore& store, const StoredPosition& position);
+// `trust`: its hash is not compared, as a simulated mistake.
+absl::StatusOr<MetadataImage> ReadImage(StateStore& store, const StoredPosition& position,
+                                        bool trust = false);
 
 // Stores all of `image`, in several batches, the position in the last one.
 // REQUIRES: the store is empty. ERRORS: as StateStore; the store then holds no image.

@@ -91,9 +91,10 @@ class Totals {
     if (options_.json) {
       std::puts(absl::StrFormat("{\"schema\":\"quorate.simulate.totals/1\",\"passed\":%d,"
                                 "\"failed\":%d,\"faults\":%.0f,\"events\":%.0f,"
-                                "\"simulated_s\":%.0f,\"node_hours\":%.1f,\"real_s\":%.1f}",
-                                passed_, failed_, sums_["faults"], sums_["events"],
-                                sums_["simulated"], sums_["node_hours"], seconds)
+                                "\"acked\":%.0f,\"twice\":%.0f,\"simulated_s\":%.0f,"
+                                "\"node_hours\":%.3f,\"real_s\":%.1f}",
+                                passed_, failed_, sums_["faults"], sums_["events"], sums_["acked"],
+                                sums_["twice"], sums_["simulated"], sums_["node_hours"], seconds)
                     .c_str());
     } else {
       std::puts(absl::StrFormat("sim: %d passed, %d failed", passed_, failed_).c_str());

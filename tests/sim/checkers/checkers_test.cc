@@ -5,20 +5,25 @@
 
 #include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
+#include "tests/sim/checkers/answers_checker.h"
 #include "tests/sim/checkers/broker_epoch_checker.h"
 #include "tests/sim/checkers/commit_durability_checker.h"
 #include "tests/sim/checkers/epoch_cache_checker.h"
+#include "tests/sim/checkers/flush_checker.h"
 #include "tests/sim/checkers/idle_checker.h"
 #include "tests/sim/checkers/isr_shape_checker.h"
 #include "tests/sim/checkers/isr_superset_checker.h"
 #include "tests/sim/checkers/leader_completeness_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/offsets_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
+#include "tests/sim/checkers/recovery_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
 #include "tests/sim/checkers/term_checker.h"
+#include "tests/sim/checkers/vote_checker.h"
 #include "tests/sim/checkers/watermark_checker.h"
 
 namespace quorate::sim {
@@ -284,6 +289,84 @@ TEST(RecordName, IsReadBackFromAValueAndOnlyFromAWholeOne) {
   std::string damaged = value;
   damaged.back() ^= 1;
   EXPECT_EQ(ParseValue(kPartition, damaged), std::nullopt);
+}
+
+TEST_F(CheckersTest, AVoteIsForEver) {
+  VoteChecker votes(verdict_);
+  votes.OnState(1, 1, 3, -1);
+  votes.OnState(1, 1, 3, 2);
+  votes.OnState(1, 2, 3, 2);  // remembered
+  votes.OnState(1, 2, 4, 3);
+  EXPECT_EQ(Found(), "");
+  votes.OnState(1, 3, 4, -1);
+  EXPECT_EQ(Found(), "vote");
+}
+
+TEST_F(CheckersTest, ATermThatWentBackIsSeenByTheVotes) {
+  VoteChecker votes(verdict_);
+  votes.OnState(1, 1, 3, 1);
+  votes.OnState(1, 2, 2, -1);
+  EXPECT_EQ(Found(), "vote");
+}
+
+TEST_F(CheckersTest, GroupOffsetsDoNotGoBack) {
+  OffsetsChecker offsets(verdict_);
+  for (int64_t i = 1; i <= 5; ++i) offsets.OnSent("g", i);
+  offsets.OnRead("g", -1, -1);
+  offsets.OnRead("g", 2, 3);  // 3 is in the log, its acknowledgement is on its way
+  offsets.OnRead("g", 3, 5);
+  EXPECT_EQ(Found(), "");
+  offsets.OnRead("g", 3, 4);
+  EXPECT_EQ(Found(), "group-offsets");
+}
+
+TEST_F(CheckersTest, AGroupOffsetBelowTheAcknowledgedOne) {
+  OffsetsChecker offsets(verdict_);
+  offsets.OnSent("g", 1);
+  offsets.OnRead("g", 1, -1);
+  EXPECT_EQ(Found(), "group-offsets");
+}
+
+TEST_F(CheckersTest, AGroupOffsetThatNobodySent) {
+  OffsetsChecker offsets(verdict_);
+  offsets.OnSent("g", 1);
+  offsets.OnRead("g", 1, 2);
+  EXPECT_EQ(Found(), "group-offsets");
+}
+
+TEST_F(CheckersTest, ARestartKeepsWhatWasSynced) {
+  RecoveryChecker recoveries(verdict_);
+  recoveries.OnOpened(1, "t-0", 0);  // nothing is known of before
+  recoveries.OnEnd(1, "t-0", 5);
+  recoveries.OnOpened(1, "t-0", 7);
+  recoveries.OnOpened(1, "t-0", 3);  // later looks do not count
+  recoveries.OnEnd(2, "t-0", 5);
+  recoveries.OnWipe(2);
+  recoveries.OnOpened(2, "t-0", 0);
+  EXPECT_EQ(Found(), "");
+  recoveries.OnEnd(1, "t-0", 5);
+  recoveries.OnOpened(1, "t-0", 4);
+  EXPECT_EQ(Found(), "recovery");
+}
+
+TEST_F(CheckersTest, ANodeThatTakesForDurableWhatItsDiskLacks) {
+  FlushChecker flushes(verdict_);
+  flushes.OnClaim(1, 5, 5);
+  flushes.OnClaim(1, 5, 8);
+  EXPECT_EQ(Found(), "");
+  flushes.OnClaim(1, 6, 5);
+  EXPECT_EQ(Found(), "flush");
+}
+
+TEST_F(CheckersTest, ARequestThatIsNotAnswered) {
+  AnswersChecker answers(verdict_);
+  answers.OnOverdue();  // under faults
+  answers.Begin();
+  answers.Check();
+  EXPECT_EQ(Found(), "");
+  answers.OnOverdue();
+  answers.Check();
+  EXPECT_EQ(Found(), "answers");
 }
 
 }  // namespace

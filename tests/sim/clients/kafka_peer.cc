@@ -60,7 +60,10 @@ void KafkaPeer::CheckDeadlines() {
   if (pending_.empty()) return;
   MonoTime next = MonoTime::Max();
   for (const Pending& pending : pending_) next = std::min(next, pending.deadline);
-  if (loop_->Now() >= next) return Fail(absl::DeadlineExceededError("no response in time"));
+  if (loop_->Now() >= next) {
+    if (on_overdue && connection_ != nullptr && !broken()) on_overdue();
+    return Fail(absl::DeadlineExceededError("no response in time"));
+  }
   timer_ = loop_->RunAfter(next - loop_->Now(), [this] { CheckDeadlines(); });
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -48,6 +49,8 @@ class KafkaPeer final : public Connection::Handler {
     Submit(kafka::RequestFrame(header, request), timeout, std::move(decode));
   }
 
+  // Called when an answer does not come in time on a connection that is open; may be empty.
+  std::function<void()> on_overdue;
   // The connection is gone: every call fails.
   bool broken() const { return !failure_.ok(); }
 

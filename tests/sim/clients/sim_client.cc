@@ -44,7 +44,12 @@ KafkaPeer* SimClient::PeerAt(const Endpoint& at) {
     // It may be in the middle of telling so.
     loop().Post([old = std::shared_ptr<KafkaPeer>(std::move(peer))] {});
   }
-  if (peer == nullptr) peer = std::make_unique<KafkaPeer>(&loop(), &network_, at, name());
+  if (peer == nullptr) {
+    peer = std::make_unique<KafkaPeer>(&loop(), &network_, at, name());
+    peer->on_overdue = [this] {
+      if (on_overdue) on_overdue();
+    };
+  }
   return peer.get();
 }
 

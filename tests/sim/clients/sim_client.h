@@ -49,6 +49,8 @@ class SimClient {
 
   // The connection to a broker, made anew if it broke; nullptr if its address is not known.
   KafkaPeer* PeerOf(int32_t broker);
+  // Called when an answer is overdue; may be empty.
+  std::function<void()> on_overdue;
   // A connection to some broker.
   KafkaPeer* AnyPeer();
 

@@ -25,7 +25,7 @@ const std::vector<Mutant>& Mutants() {
        [](S s) { s->broker_bugs.believe_high_watermark_of_diverging_answer = true; }},
       {"A11", "accept-answer-after-leaving", kDense,
        [](S s) { s->broker_bugs.accept_answer_after_leaving = true; }},
-      {"A12", "accept-stale-fetch-answer", kDense,
+      {"A12", "accept-stale-fetch-answer", "--scenario A12",
        [](S s) { s->broker_bugs.accept_stale_fetch_answer = true; }},
       {"A14", "forget-epoch-after-empty-answer", kDense,
        [](S s) { s->broker_bugs.forget_epoch_after_empty_answer = true; }},
@@ -42,8 +42,11 @@ const std::vector<Mutant>& Mutants() {
       {"B2", "ignore-min-isr", kDense, [](S s) { s->broker_bugs.ignore_min_isr = true; }},
       {"B3", "join-before-epoch-start", kDense,
        [](S s) { s->broker_bugs.join_before_epoch_start = true; }},
-      {"B4", "admit-fenced-members", kDense,
-       [](S s) { s->controller_bugs.admit_fenced_members = true; }},
+      {"B4", "admit-fenced-members", "--scenario B4",
+       [](S s) {
+         s->controller_bugs.admit_fenced_members = true;
+         s->broker_bugs.propose_fenced_members = true;
+       }},
       {"B5", "ignore-broker-epochs", "--minutes 0.4 --faults wipe,process-crash,isolation",
        [](S s) {
          s->broker_bugs.ignore_broker_epochs = true;
@@ -62,10 +65,12 @@ const std::vector<Mutant>& Mutants() {
       {"C12", "trust-stale-flush", kElections, [](S s) { s->raft_bugs.trust_stale_flush = true; }},
       {"C15", "commit-before-own-fsync", kElections,
        [](S s) { s->raft_bugs.commit_before_own_fsync = true; }},
+      {"E9", "store-index-before-image", kDense,
+       [](S s) { s->controller_bugs.store_index_before_image = true; }},
       {"F4", "answer-producer-ids-before-commit", kDense,
        [](S s) { s->controller_bugs.answer_producer_ids_before_commit = true; }},
       {"G1", "trust-torn-tail", kDense, [](S s) { s->broker_bugs.storage.trust_torn_tail = true; }},
-      {"G2", "leave-what-lies-behind", kDense,
+      {"G2", "leave-what-lies-behind", "--minutes 1 --faults clean-restart,machine-crash",
        [](S s) { s->broker_bugs.storage.leave_what_lies_behind = true; }},
       {"G11", "keep-clean-mark",
        "--minutes 0.4 --faults clean-restart,machine-crash,crash-in-a-write",

@@ -157,6 +157,7 @@ void SimNode::Crash(End end) {
   disk_.faults().failing_syncs = 0;
   if (running_->started) {
     last_durable_end_ = raft().core().durable_end().value();
+    if (before_end) before_end(*this);
   }
   Process& process = running_->process;
   around_.world.RunAs(process, [&] {
@@ -218,7 +219,14 @@ void SimNode::SlowDown(PoolLatency latency) {
 
 void SimNode::SetDiskFull(bool full) { disk_.faults().full = full; }
 
-void SimNode::ReplaceDataDisk() { disk_.WipeExcept({kMetadataDirectory}); }
+void SimNode::ReplaceDataDisk() {
+  disk_.WipeExcept({kMetadataDirectory});
+  if (on_wipe) on_wipe(*this);
+}
+
+void SimNode::Do(const std::function<void()>& task) {
+  around_.world.RunAs(running_->process, [&task] { task(); });
+}
 
 void SimNode::Pause() {
   if (up()) running_->process.Pause();

@@ -79,6 +79,13 @@ class SimNode {
   // records of an hour ahead. Nothing happens while it is down.
   void JumpClock(Millis by);
 
+  // Called when a process that had started ends, before anything of it is gone; may be empty.
+  std::function<void(SimNode&)> before_end;
+  // Called when the data disk is replaced; may be empty.
+  std::function<void(SimNode&)> on_wipe;
+  // Runs `task` now, as an event of the process. REQUIRES: up().
+  void Do(const std::function<void()>& task);
+
   bool up() const { return running_ != nullptr; }
   bool stopping() const { return stopping_; }
   // A fault that will end the process is under way.

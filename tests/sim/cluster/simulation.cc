@@ -76,6 +76,7 @@ SimClient& Simulation::NewClient(const std::string& host) {
   for (const TopicPlan& topic : scenario_.topics) topics.push_back(topic.name);
   clients_.push_back(
       std::make_unique<SimClient>(internet_, *client_processes_.back(), bootstrap, topics));
+  clients_.back()->on_overdue = [this] { answers_.OnOverdue(); };
   return *clients_.back();
 }
 
@@ -276,7 +277,10 @@ bool Simulation::HealAndWait() {
 
 bool Simulation::Settle() {
   // Shutdowns, leases and lags of the time before the healing come to their ends.
-  world_.RunUntil(world_.now() + kSettleTime);
+  world_.RunUntil(world_.now() + kSettleTime / 2);
+  answers_.Begin();
+  world_.RunUntil(world_.now() + kSettleTime / 2);
+  answers_.Check();
   for (const auto& node : nodes_) node->Start();
   std::string missing;
   const bool well = RunUntil(

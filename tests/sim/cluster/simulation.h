@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/checkers/answers_checker.h"
 #include "tests/sim/checkers/offsets_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
@@ -100,6 +101,7 @@ class Simulation final : public History {
   ReadChecker reads_{verdict_};
   ProducerIdChecker producer_ids_{verdict_};
   OffsetsChecker group_offsets_{verdict_};
+  AnswersChecker answers_{verdict_};
 
   std::vector<PartitionName> partitions_;
   // When which offsets were acknowledged, for stories.

@@ -15,6 +15,7 @@ namespace {
 
 // What TopicMaker asks for.
 constexpr int32_t kMinIsr = 2;
+constexpr char kMetadataLog[] = "the metadata log";
 // In a sparse run: this long after the latest event worth a line the looks become rare.
 constexpr Micros kCalm = std::chrono::seconds(5);
 
@@ -47,6 +48,8 @@ Watcher::Watcher(World& world, const Scenario& scenario,
       isr_shapes_(verdict, kMinIsr),
       isr_supersets_(verdict),
       broker_epochs_(verdict),
+      votes_(verdict),
+      recoveries_(verdict),
       leader_completeness_(verdict),
       seen_index_(static_cast<size_t>(scenario.nodes), -1) {
   for (const PartitionName& name : partitions) {
@@ -58,6 +61,11 @@ Watcher::Watcher(World& world, const Scenario& scenario,
 }
 
 void Watcher::Start() {
+  for (const auto& node : nodes_) {
+    if (node->before_end) continue;
+    node->before_end = [this](SimNode& ending) { OnProcessEnds(ending); };
+    node->on_wipe = [this](SimNode& wiped) { recoveries_.OnWipe(wiped.id().value()); };
+  }
   Look();
   const bool calm = scenario_.profile == Profile::kSparse && !log_.entries().empty() &&
                     world_.now() - log_.entries().back().at > kCalm;
@@ -82,6 +90,15 @@ void Watcher::Look() {
   }
 }
 
+void Watcher::OnProcessEnds(SimNode& node) {
+  const int32_t id = node.id().value();
+  recoveries_.OnEnd(id, kMetadataLog, node.raft().core().durable_end().value());
+  for (const Watched& watched : partitions_) {
+    const auto at = watched.id ? node.broker().replicas().Positions(*watched.id) : std::nullopt;
+    if (at) recoveries_.OnEnd(id, watched.name.ToString(), at->flushed_end_offset.value());
+  }
+}
+
 void Watcher::LookAtQuorum(SimNode& node) {
   const int32_t id = node.id().value();
   const RaftNode& raft = node.raft();
@@ -90,6 +107,13 @@ void Watcher::LookAtQuorum(SimNode& node) {
   metadata_.OnCommitIndex(id, node.incarnation(), raft.commit_index().value(),
                           raft.log_end_index().value());
   commits_.OnDurableEnd(id, raft.core().durable_end().value());
+  if (raft.core().truncations() == 0) {
+    recoveries_.OnOpened(id, kMetadataLog, raft.log_end_index().value());
+  }
+  if (!raft.persisting()) {  // else nobody has heard of its newest state
+    votes_.OnState(id, node.incarnation(), raft.core().term().value(),
+                   raft.core().hard_state().voted_for.node.value());
+  }
   if (leader.leader == kNoNode) return;
   leaders_.OnRaftLeader(id, leader.term.value(), leader.leader.value());
   if (leader.term.value() <= shown_term_) return;
@@ -165,6 +189,11 @@ void Watcher::LookAtPartition(Watched& watched) {
 
 void Watcher::LookAtReplica(Watched& watched, SimNode& node, const PartitionPositions& at) {
   const int32_t id = node.id().value();
+  const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
+  if (partition != nullptr && partition->log() != nullptr &&
+      partition->log()->truncation_count() == 0) {
+    recoveries_.OnOpened(id, watched.name.ToString(), at.end_offset.value());
+  }
   watermarks_.OnPositions(
       id, node.incarnation(), watched.name,
       {at.is_leader, at.leader_epoch.value(), at.log_start_offset.value(),

@@ -22,8 +22,10 @@
 #include "tests/sim/checkers/leader_completeness_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/recovery_checker.h"
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/verdict.h"
+#include "tests/sim/checkers/vote_checker.h"
 #include "tests/sim/checkers/watermark_checker.h"
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
@@ -58,6 +60,7 @@ class Watcher {
   };
 
   void Look();
+  void OnProcessEnds(SimNode& node);
   void LookAtQuorum(SimNode& node);
   void LookAtImage(SimNode& node);
   void OnNewestImage(const MetadataImage& image);
@@ -79,6 +82,8 @@ class Watcher {
   IsrShapeChecker isr_shapes_;
   IsrSupersetChecker isr_supersets_;
   BrokerEpochChecker broker_epochs_;
+  VoteChecker votes_;
+  RecoveryChecker recoveries_;
   LeaderCompletenessChecker leader_completeness_;
   std::vector<Watched> partitions_;
   std::vector<int64_t> seen_index_;  // of each node's image

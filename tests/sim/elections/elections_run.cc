@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "tests/sim/cluster/story.h"
+#include "tests/sim/elections/durable_log.h"
 
 namespace quorate::sim {
 namespace {
@@ -94,6 +95,10 @@ void ElectionsRun::LookAt(QuorumNode& node) {
   commits_->OnDurableEnd(node.id(), core.durable_end().value());
   metadata_.OnCommitIndex(node.id(), node.incarnation(), core.commit_index().value(),
                           core.log_end().value());
+  const int64_t claimed = core.durable_end().value();
+  if (std::exchange(claimed_[node.id()], claimed) != claimed) {
+    flushes_.OnClaim(node.id(), claimed, DurableLogEnd(node.disk(), node.log_directory()));
+  }
   if (node.raft().persisting()) return;  // nobody has heard of its newest state
   terms_.OnTerm(node.id(), node.incarnation(), core.term().value(), leads);
   votes_.OnState(node.id(), node.incarnation(), core.term().value(),

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tests/sim/checkers/commit_durability_checker.h"
+#include "tests/sim/checkers/flush_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
 #include "tests/sim/checkers/term_checker.h"
@@ -67,6 +68,7 @@ class ElectionsRun final : private CommitListener {
   TermChecker terms_{verdict_};
   VoteChecker votes_{verdict_};
   MetadataChecker metadata_{verdict_};
+  FlushChecker flushes_{verdict_};
   std::unique_ptr<CommitDurabilityChecker> commits_;
   std::vector<std::unique_ptr<QuorumNode>> nodes_;
 
@@ -83,6 +85,7 @@ class ElectionsRun final : private CommitListener {
     uint64_t hash = 0;
   };
   std::map<int32_t, Heard> heard_;
+  std::map<int32_t, int64_t> claimed_;  // durable ends that were compared with the disk, by node
   int64_t highest_commit_ = 0;
   std::set<int32_t> terms_led_;
 };

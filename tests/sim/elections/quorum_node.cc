@@ -24,6 +24,10 @@ QuorumNode::QuorumNode(const Surroundings& surroundings, int32_t id)
 
 QuorumNode::~QuorumNode() { Crash(false); }
 
+std::string QuorumNode::log_directory() const {
+  return std::string(kDirectory) + "/__cluster_metadata-0";
+}
+
 // Short timeouts and small batches: a lot happens in a second, and a fetch brings one batch.
 RaftConfig QuorumNode::Config() const {
   RaftConfig config;

@@ -60,6 +60,7 @@ class QuorumNode {
   bool up() const { return running_ != nullptr; }
   int32_t id() const { return id_; }
   const std::string& host() const { return host_; }
+  std::string log_directory() const;
   uint64_t incarnation() const { return incarnation_; }
   // What was flushed when the latest process ended.
   int64_t last_durable_end() const { return last_durable_end_; }

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "broker/broker.h"
+#include "broker/replica/partition.h"
+#include "broker/replica/replica_manager_impl.h"
 #include "storage/log.h"
 #include "storage/record_batch_builder.h"
 #include "tests/sim/scenarios/directed.h"
@@ -119,6 +121,8 @@ void A10(Stage& stage) {
 }
 
 // Answers of the old leader are on their way for seconds while others lead.
+void LateAnswer(Stage& stage);
+
 void A12(Stage& stage) {
   LinkBehaviour slow;
   slow.low = Micros(2'000);
@@ -134,6 +138,27 @@ void A12(Stage& stage) {
     stage.RunFor(milliseconds(300));
     stage.Weather({});
     stage.WaitForAllInSync();
+  }
+  LateAnswer(stage);
+}
+
+// An answer of an older epoch says "diverging", when the log has gone on since.
+void LateAnswer(Stage& stage) {
+  for (int round = 0; round < 6 && stage.ok(); ++round) {
+    SimNode* const follower = stage.Follower();
+    Partition* partition = follower->broker().replicas().impl()->Find(stage.Id());
+    const auto asked = partition->NextFetch();
+    stage.Restart(*stage.LeaderOf(), End::kProcess, milliseconds(800));
+    stage.RunFor(seconds(1));
+    stage.WaitForAllInSync();
+    partition = follower->broker().replicas().impl()->Find(stage.Id());
+    if (!stage.ok() || !asked || partition->role() != Partition::Role::kFollower) continue;
+    const Offset end = partition->log()->end_offset();
+    Partition::Answer answer;
+    answer.high_watermark = end;
+    answer.diverging = EpochEndOffset{asked->last_fetched_epoch, Offset(end.value() / 2)};
+    follower->Do([&] { partition->OnAnswer(*asked, answer); });
+    return stage.Expect(partition->log()->end_offset() >= end, "a late answer cuts nothing");
   }
 }
 

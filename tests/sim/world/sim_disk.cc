@@ -342,6 +342,20 @@ absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& raw) {
   return names;
 }
 
+std::vector<std::string> SimDisk::DurableFiles(const std::string& directory) const {
+  std::vector<std::string> paths;
+  for (auto it = durable_.lower_bound(directory + "/"); it != durable_.end(); ++it) {
+    if (!IsBelow(it->first, directory)) break;
+    paths.push_back(it->first);
+  }
+  return paths;
+}
+
+std::string_view SimDisk::DurableContents(const std::string& path) const {
+  const auto it = durable_.find(path);
+  return it == durable_.end() ? std::string_view() : std::string_view(it->second->durable);
+}
+
 bool SimDisk::Exists(const std::string& raw) const {
   const std::string path = Normal(raw);
   return current_.contains(path) || directories_.contains(path);

@@ -65,6 +65,10 @@ class SimDisk {
   uint64_t torn_pages() const { return torn_pages_; }
   // Bytes in files, as of now.
   int64_t used_bytes() const;
+  // Files in `directory` whose names are durable, with their paths, in order; and what of a file is
+  // synced. For checkers.
+  std::vector<std::string> DurableFiles(const std::string& directory) const;
+  std::string_view DurableContents(const std::string& path) const;
 
   // As FileSystem. They fail with kInternal for processes that are gone (`process` from
   // NewProcess).
