@@ -198,6 +198,11 @@ void Broker::OnLeaderChange() {
   });
 }
 
+void Broker::OnControllersChange(std::map<NodeId, Endpoint> controllers) {
+  env_.loop->AssertOnLoop();
+  channel_->SetControllers(std::move(controllers));
+}
+
 void Broker::ApplyImage(const ImagePtr& image, const MetadataDelta& delta) {
   // Partitions first: whoever waits for this image may use them at once.
   if (replicas_started_) {

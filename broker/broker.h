@@ -74,6 +74,8 @@ class Broker final : public ImagePublisher, private BrokerLifecycle::Observer {
 
   // The quorum's leader changed (the hint tells to whom). From any loop.
   void OnLeaderChange();
+  // The voters or their addresses changed. On the broker's loop.
+  void OnControllersChange(std::map<NodeId, Endpoint> controllers);
 
   // Controlled shutdown: leaders move away, outstanding requests are answered, logs are flushed
   // and closed. Bounded by controlled_shutdown_max + drain_max + the time of the flush. `done`

@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -9,6 +11,7 @@
 #include "base/status_macros.h"
 #include "proto/kafka/status_to_error.h"
 #include "proto/quorate/controller.pb.h"
+#include "proto/quorate/raft.pb.h"
 #include "raft/raft_status.h"
 
 namespace quorate {
@@ -53,7 +56,8 @@ const std::vector<std::string>& ControllerService::Methods() {
                                    "Controller.Heartbeat",           "Controller.AlterPartition",
                                    "Controller.AllocateProducerIds", "Controller.CreateTopics",
                                    "Controller.DeleteTopics",        "Controller.CreatePartitions",
-                                   "Controller.AlterConfigs",        "Controller.DescribeQuorum"};
+                                   "Controller.AlterConfigs",        "Controller.DescribeQuorum",
+                                   "Controller.ChangeVoters"};
   return *methods;
 }
 
@@ -69,9 +73,29 @@ void ControllerService::Serve(const std::string& method, std::unique_ptr<RpcCall
       {"Controller.DeleteTopics", &ControllerService::DeleteTopics},
       {"Controller.CreatePartitions", &ControllerService::CreatePartitions},
       {"Controller.AlterConfigs", &ControllerService::AlterConfigs},
-      {"Controller.DescribeQuorum", &ControllerService::DescribeQuorum}};
+      {"Controller.DescribeQuorum", &ControllerService::DescribeQuorum},
+      {"Controller.ChangeVoters", &ControllerService::ChangeVoters}};
   (this->*table->at(method))(std::move(call));
 }
+
+namespace {
+
+KafkaError VoterErrorFor(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return KafkaError::kVoterNotFound;
+    case absl::StatusCode::kAlreadyExists:
+      return KafkaError::kDuplicateVoter;
+    case absl::StatusCode::kFailedPrecondition:
+      return KafkaError::kUnsupportedVersion;  // of the feature kraft.version
+    case absl::StatusCode::kInvalidArgument:
+      return KafkaError::kInvalidRequest;
+    default:
+      return KafkaError::kRequestTimedOut;
+  }
+}
+
+}  // namespace
 
 void ControllerService::FillHeader(const absl::Status& status, pb::ControllerHeader* header) const {
   const QuorumLeader leader = c_.quorum_->leader();
@@ -333,8 +357,19 @@ void ControllerService::DescribeQuorum(std::unique_ptr<RpcCall> call) {
   using Response = pb::DescribeQuorumResponse;
   pb::DescribeQuorumRequest request;
   if (!Admit<Response>(&call, Guard::kNone, &request)) return;
+  // A leader that was replaced while it stood still must not describe the past (scenario C17).
+  auto shared = std::make_shared<std::unique_ptr<RpcCall>>(std::move(call));
+  c_.quorum_->ConfirmLeadership(
+      [controller = &c_, alive = c_.alive_, shared](const absl::Status& confirmed) {
+        if (*alive) ControllerService(controller).DescribeQuorumNow(confirmed, std::move(*shared));
+      });
+}
+
+void ControllerService::DescribeQuorumNow(const absl::Status& confirmed,
+                                          std::unique_ptr<RpcCall> call) {
+  using Response = pb::DescribeQuorumResponse;
   const QuorumStatus status = c_.quorum_->Status();
-  if (status.leader != c_.config_.node_id) {
+  if (!confirmed.ok() || status.leader != c_.config_.node_id) {
     // The quorum has resigned already; this controller is about to hear of it.
     Refuse<Response>(std::move(call), kafka::KafkaStatus(KafkaError::kNotController,
                                                          "this controller has just resigned"));
@@ -346,6 +381,36 @@ void ControllerService::DescribeQuorum(std::unique_ptr<RpcCall> call) {
   ToProto(status, response.mutable_status());
   response.set_wall_time_ms(c_.loop_->clock().WallNow());
   call->Reply(response.SerializeAsString());
+}
+
+void ControllerService::ChangeVoters(std::unique_ptr<RpcCall> call) {
+  using Response = pb::AdminChangeVotersResponse;
+  pb::AdminChangeVotersRequest request;
+  if (!Admit<Response>(&call, Guard::kNone, &request)) return;
+  const std::string& cluster = request.change().cluster_id();
+  if (!cluster.empty() && cluster != c_.config_.cluster_id) {
+    return Refuse<Response>(
+        std::move(call), kafka::KafkaStatus(KafkaError::kInconsistentClusterId,
+                                            "the request is for cluster " + cluster + ", this is " +
+                                                c_.config_.cluster_id));
+  }
+  absl::StatusOr<VoterChange> change = FromProto(request.change());
+  if (!change.ok()) return Refuse<Response>(std::move(call), change.status());
+  change->passed_on = true;  // what this controller cannot do the caller asks of the next one
+  auto shared = std::make_shared<std::unique_ptr<RpcCall>>(std::move(call));
+  c_.quorum_->ChangeVoters(*std::move(change), [controller = &c_, alive = c_.alive_,
+                                                shared](const absl::Status& status) {
+    if (!*alive) return;
+    ControllerService service(controller);
+    if (!status.ok()) {
+      return service.Refuse<Response>(
+          std::move(*shared),
+          kafka::KafkaStatus(VoterErrorFor(status), std::string(status.message())));
+    }
+    Response response;
+    service.FillHeader(absl::OkStatus(), response.mutable_header());
+    (*shared)->Reply(response.SerializeAsString());
+  });
 }
 
 }  // namespace quorate

@@ -44,6 +44,9 @@ class ControllerService {
   void CreatePartitions(std::unique_ptr<RpcCall> call);
   void AlterConfigs(std::unique_ptr<RpcCall> call);
   void DescribeQuorum(std::unique_ptr<RpcCall> call);
+  // `confirmed`: OK if this controller led when it was asked.
+  void DescribeQuorumNow(const absl::Status& confirmed, std::unique_ptr<RpcCall> call);
+  void ChangeVoters(std::unique_ptr<RpcCall> call);
 
   // Parses the request and checks that this controller is active and, with `guard`, the caller's
   // epoch; false if the call was answered because of that.

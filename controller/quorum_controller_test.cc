@@ -247,6 +247,41 @@ TEST(QuorumControllerTest, AControllerThatHasJustResignedDoesNotDescribeTheQuoru
   EXPECT_EQ(answer.error(), Code(KafkaError::kNotController));
 }
 
+TEST(QuorumControllerTest, ALeaderThatCannotConfirmThatItLeadsDoesNotDescribeTheQuorum) {  // C17
+  ControllerHarness h;
+  h.quorum.Lead();
+  h.quorum.leadership_confirmation = absl::FailedPreconditionError("replaced meanwhile");
+  const auto answer =
+      h.Call<pb::DescribeQuorumResponse>("DescribeQuorum", pb::DescribeQuorumRequest());
+  EXPECT_EQ(answer.error(), Code(KafkaError::kNotController));
+}
+
+TEST(QuorumControllerTest, AChangeOfVotersIsTheQuorumsToMakeAndItsRefusalsHaveKafkasCodes) {
+  ControllerHarness h;
+  h.quorum.Lead();
+  pb::AdminChangeVotersRequest request;
+  request.mutable_change()->set_kind(pb::ChangeVotersRequest::REMOVE);
+  request.mutable_change()->mutable_voter()->set_node_id(7);
+  EXPECT_EQ(h.Call<pb::AdminChangeVotersResponse>("ChangeVoters", request).error(), 0);
+  ASSERT_EQ(h.quorum.voter_changes.size(), 1u);
+  EXPECT_EQ(h.quorum.voter_changes[0].kind, VoterChange::Kind::kRemove);
+  EXPECT_EQ(h.quorum.voter_changes[0].voter.node, NodeId(7));
+  const std::pair<absl::Status, KafkaError> refusals[] = {
+      {absl::NotFoundError(""), KafkaError::kVoterNotFound},
+      {absl::AlreadyExistsError(""), KafkaError::kDuplicateVoter},
+      {absl::FailedPreconditionError(""), KafkaError::kUnsupportedVersion},
+      {absl::InvalidArgumentError(""), KafkaError::kInvalidRequest},
+      {absl::UnavailableError(""), KafkaError::kRequestTimedOut}};
+  for (const auto& [status, error] : refusals) {
+    h.quorum.voter_change_result = status;
+    EXPECT_EQ(h.Call<pb::AdminChangeVotersResponse>("ChangeVoters", request).error(), Code(error));
+  }
+  request.mutable_change()->set_cluster_id("another");  // C29
+  EXPECT_EQ(h.Call<pb::AdminChangeVotersResponse>("ChangeVoters", request).error(),
+            Code(KafkaError::kInconsistentClusterId));
+  EXPECT_EQ(h.quorum.voter_changes.size(), 6u);
+}
+
 TEST(QuorumControllerTest, TheLoadersImageIsTheControllers) {
   ControllerHarness h;
   h.quorum.Lead();

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "proto/quorate/raft.pb.h"
+#include "raft/voters_record.h"
 #include "storage/record_batch_builder.h"
 #include "storage/record_iterator.h"
 
@@ -81,8 +82,9 @@ absl::StatusOr<std::vector<raft::BatchSpan>> SpansOf(std::string_view bytes) {
   Q_ASSIGN_OR_RETURN(const std::vector<RecordBatchView> batches,
                      ValidateBatches(bytes, BatchLimits{}, BatchOrigin{}));
   for (const RecordBatchView& batch : batches) {
+    Q_ASSIGN_OR_RETURN(std::shared_ptr<const raft::VoterSet> voters, VotersOf(batch));
     spans.push_back({Term(batch.leader_epoch().value()), LogIndex(batch.base_offset().value()),
-                     LogIndex(batch.next_offset().value())});
+                     LogIndex(batch.next_offset().value()), std::move(voters)});
   }
   return spans;
 }

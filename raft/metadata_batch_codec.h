@@ -34,7 +34,8 @@ std::string EncodeLeaderChange(const raft::LeaderChangeRecord& record, Term term
 absl::StatusOr<std::shared_ptr<const MetadataBatch>> DecodeMetadataBatch(
     const RecordBatchView& batch);
 
-// Checks that `bytes` are whole batches with fitting CRCs and gives their extents, in order.
+// Checks that `bytes` are whole batches with fitting CRCs and gives their extents, in order, and
+// the sets of voters records.
 // ERRORS: kDataLoss, kInvalidArgument.
 absl::StatusOr<std::vector<raft::BatchSpan>> SpansOf(std::string_view bytes);
 

@@ -7,6 +7,7 @@
 // Owned by the Raft loop; Propose and the getters are called there, and listeners run there.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "raft/raft_status.h"
+#include "raft/voter_change.h"
 
 namespace quorate {
 
@@ -79,6 +81,18 @@ class MetadataQuorum {
 
   // The quorum as this node sees it now; only the leader knows how far the replicas are.
   virtual QuorumStatus Status() const = 0;
+
+  // Finds out, by a round of fetches of a majority, whether this node still led the quorum when it
+  // was asked, so that what it has committed by then is all that anybody had committed before:
+  // linearizable reads (scenario C17). `done` runs once, on the loop, perhaps at once.
+  // ERRORS to `done`: kFailedPrecondition: it did not, or is not the active leader yet.
+  virtual void ConfirmLeadership(std::function<void(const absl::Status&)> done) = 0;
+
+  // Changes the voters by one; `done` runs once, on the loop, perhaps at once. A node that does not
+  // lead passes the change on to the leader.
+  // ERRORS to `done`, each with what to do: as VotersAfter and RaftCore::CheckVoterChange;
+  // kUnavailable or kDeadlineExceeded once the change is in the log: it may yet be committed.
+  virtual void ChangeVoters(VoterChange change, VoterChangeDone done) = 0;
 };
 
 }  // namespace quorate

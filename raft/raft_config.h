@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/blocking_pool.h"
@@ -34,9 +35,18 @@ struct RaftConfig {
   NodeId node_id = kNoNode;
   Uuid directory_id;  // of the metadata directory; not zero
   std::string cluster_id;
-  // All voters, this node included if it is one; at least one.
+  // The voters where neither the log nor `quorate format` names any (controller.quorum.voters); all
+  // nodes are told the same. Empty: the quorum decides who votes (KIP-853).
   std::map<NodeId, RaftVoter> voters;
-  bool is_voter = false;           // else an observer; must agree with `voters`
+  // Where to ask who leads while no voter is known or none answers; voters or not.
+  std::vector<Endpoint> bootstrap_servers;
+  // May vote; else an observer for ever. Must agree with `voters` if there are any.
+  bool is_controller = false;
+  // Where the others reach this controller; a voter has its entry put right by itself.
+  Endpoint endpoint;
+  // A controller that does not vote has itself added, once it has caught up, unless an operator
+  // removed it (scenario D5).
+  bool auto_join = false;
   std::string metadata_directory;  // holds __cluster_metadata-0/
 
   // As in raft/core/core_config.h. With these a crashed leader is replaced within about 100 ms (its

@@ -12,6 +12,8 @@
 #include "raft/metadata_batch_codec.h"
 #include "raft/quorum_state_file.h"
 #include "raft/term_table.h"
+#include "raft/voter_table.h"
+#include "raft/voters_record.h"
 
 namespace quorate {
 namespace {
@@ -24,11 +26,11 @@ constexpr Micros kFlushRepeat = Millis(200);
 absl::Status CheckConfig(const RaftConfig& config) {
   if (config.node_id < NodeId(0)) return absl::InvalidArgumentError("raft: no node id");
   if (config.directory_id.is_zero()) return absl::InvalidArgumentError("raft: no directory id");
-  if (config.voters.empty()) return absl::InvalidArgumentError("raft: no voters");
-  if (config.voters.contains(config.node_id) != config.is_voter) {
+  if (!config.voters.empty() && config.bootstrap_servers.empty() &&
+      config.voters.contains(config.node_id) != config.is_controller) {
     return absl::InvalidArgumentError(
         absl::StrFormat("raft: node %d is %s the voters", config.node_id.value(),
-                        config.is_voter ? "to vote but not among" : "no voter but among"));
+                        config.is_controller ? "to vote but not among" : "no voter but among"));
   }
   if (config.fetch_wait >= config.fetch_timeout || config.election_timeout < Millis(1)) {
     return absl::InvalidArgumentError("raft: impossible timeouts");
@@ -44,7 +46,12 @@ raft::CoreConfig CoreConfigOf(const RaftConfig& config) {
   core.self = {config.node_id, config.directory_id};
   std::map<NodeId, Uuid> voters;
   for (const auto& [node, voter] : config.voters) voters[node] = voter.directory_id;
-  core.voters = raft::VoterSet(std::move(voters));
+  core.voters = raft::VoterSet(voters);
+  core.electable = config.is_controller;
+  for (size_t i = 0; i < config.bootstrap_servers.size(); ++i) {
+    if (config.bootstrap_servers[i] == config.endpoint) continue;
+    core.bootstrap.push_back(kNoNode - 1 - static_cast<int32_t>(i));
+  }
   core.election_timeout = config.election_timeout;
   core.fetch_timeout = config.fetch_timeout;
   core.check_quorum_timeout = config.check_quorum_timeout;
@@ -73,15 +80,18 @@ RaftNode::RaftNode(const RaftConfig& config, const RaftEnvironment& environment)
 RaftNode::~RaftNode() {
   env_.loop->Cancel(timer_);
   env_.loop->Cancel(shutdown_timer_);
+  env_.loop->Cancel(self_change_timer_);
+  if (voter_change_) env_.loop->Cancel(voter_change_->timer);
   for (const auto& [call, rpc] : outgoing_) env_.client->Cancel(rpc);
 }
 
 absl::Status RaftNode::OpenFiles() {
   if (!env_.file_system->IsDirectory(directory_)) {
-    // Durable before the first vote: without the directory the vote would be forgotten.
     Q_RETURN_IF_ERROR(env_.file_system->CreateDirectories(directory_));
-    Q_RETURN_IF_ERROR(env_.file_system->SyncDirectory(config_.metadata_directory));
   }
+  // Durable before the first vote, whoever made it: without the directory the vote would be
+  // forgotten.
+  Q_RETURN_IF_ERROR(env_.file_system->SyncDirectory(config_.metadata_directory));
   Q_ASSIGN_OR_RETURN(const auto stored,
                      ReadQuorumState(env_.file_system, directory_ + "/quorum-state"));
   Q_ASSIGN_OR_RETURN(recovery_point_,
@@ -118,10 +128,31 @@ absl::Status RaftNode::OpenFiles() {
         absl::StrFormat("%s: the log starts at %d and there is no snapshot of what came before",
                         directory_, initial.log_start.value()));
   }
+  Q_ASSIGN_OR_RETURN(initial.voters, StoredVoters());
   delivered_ = initial.log_start;
   core_ = std::make_unique<raft::RaftCore>(CoreConfigOf(config_), std::move(initial));
   announced_leader_ = {core_->term(), kNoNode};
   return absl::OkStatus();
+}
+
+absl::StatusOr<raft::VoterHistory> RaftNode::StoredVoters() const {
+  Q_ASSIGN_OR_RETURN(const auto formatted, ReadBootstrapVoters(env_.file_system, directory_));
+  raft::VoterHistory base(CoreConfigOf(config_).voters);
+  if (formatted) base = raft::VoterHistory(*formatted, /*dynamic=*/true);
+  Q_ASSIGN_OR_RETURN(raft::VoterHistory history, VoterTableOf(*log_, std::move(base)));
+  const raft::VoterSet& voters = history.latest();
+  if (!config_.is_controller && voters.Contains({config_.node_id, config_.directory_id}) &&
+      history.dynamic()) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "raft: node %d is one of the voters (%s), but process.roles has no controller: remove it "
+        "from the voters first",
+        config_.node_id.value(), voters.ToString()));
+  }
+  if (voters.empty() && config_.bootstrap_servers.empty()) {
+    return absl::InvalidArgumentError(
+        "raft: no voters: set controller.quorum.voters or controller.quorum.bootstrap.servers");
+  }
+  return history;
 }
 
 void RaftNode::Start() {
@@ -160,7 +191,13 @@ void RaftNode::Drain() {
   }
   draining_ = false;
   Notify();
-  if (!alive.expired()) MaybeFinishShutdown();
+  if (alive.expired()) return;
+  AnnounceReads();
+  if (alive.expired()) return;
+  MaybeFinishVoterChange();
+  if (alive.expired()) return;
+  MaybeChangeSelf();
+  MaybeFinishShutdown();
 }
 
 void RaftNode::CarryOut(raft::Ready ready, const SharedBytes& batches) {
@@ -210,6 +247,7 @@ void RaftNode::CarryOutAfterPersist(raft::Ready ready, const SharedBytes& batche
     if (leader != last) leader_changes_.push_back(leader);
   }
   FAILPOINT("raft.after_send");
+  read_outcomes_.insert(read_outcomes_.end(), ready.reads.begin(), ready.reads.end());
   ArmTimer(ready.wake_at);
   MaybeFlush();
 }
@@ -228,6 +266,9 @@ absl::Status RaftNode::ChangeLog(const raft::Ready& ready, const SharedBytes& ba
   if (ready.append_leader_change) {
     Q_RETURN_IF_ERROR(
         AppendAsLeader(EncodeLeaderChange(*ready.append_leader_change, core_->term(), now)));
+  }
+  if (ready.append_voters) {
+    Q_RETURN_IF_ERROR(AppendAsLeader(EncodeVotersBatch(*ready.append_voters, core_->term(), now)));
   }
   QCHECK_EQ(log_->end_offset().value(), core_->log_end().value());
   return absl::OkStatus();
@@ -351,6 +392,7 @@ void RaftNode::Fail(const absl::Status& status) {
   inputs_.clear();
   calls_.clear();
   env_.loop->Cancel(timer_);
+  env_.loop->Cancel(self_change_timer_);
   if (config_.on_fatal) {
     env_.loop->Post([on_fatal = config_.on_fatal, status] { on_fatal(status); });
   }
@@ -379,6 +421,7 @@ void RaftNode::MaybeFinishShutdown() {
   if (!failed_ && (!handed_over || flushing_)) return;
   env_.loop->Cancel(shutdown_timer_);
   env_.loop->Cancel(timer_);
+  env_.loop->Cancel(self_change_timer_);
   if (!failed_) {
     if (const absl::Status closed = log_->Close(/*clean=*/true); !closed.ok()) {
       LOG(ERROR) << directory_ << ": " << closed;
@@ -402,22 +445,27 @@ QuorumStatus RaftNode::Status() const {
   status.commit_index = core_->commit_index();
   status.log_start = core_->log_start();
   status.log_end = core_->log_end();
+  status.dynamic_voters = core_->voter_history().dynamic();
   const raft::LeaderState* leader = core_->leader_state();
   if (leader == nullptr) return status;
   const MonoTime now = env_.loop->Now();
   const auto age = [now](bool known, MonoTime then) -> int64_t {
     return known ? (now - then) / Millis(1) : -1;
   };
-  status.replicas.push_back(
-      {config_.node_id, config_.directory_id, true, status.log_end.value(), 0, 0, 0});
+  QuorumReplicaStatus self;
+  self.node = config_.node_id;
+  self.directory_id = config_.directory_id;
+  self.voter = core_->is_voter();  // not while it removes itself
+  self.log_end = status.log_end.value();
+  self.last_fetch_age_ms = self.last_caught_up_age_ms = 0;
+  self.endpoint = EndpointOf(config_.node_id);
+  status.replicas.push_back(self);
   for (const raft::ReplicaProgress& progress : leader->Replicas()) {
     QuorumReplicaStatus replica;
     replica.node = progress.key.node;
     replica.directory_id = progress.key.directory;
-    const auto voter = config_.voters.find(replica.node);
-    replica.voter =
-        voter != config_.voters.end() && (voter->second.directory_id.is_zero() ||
-                                          voter->second.directory_id == replica.directory_id);
+    replica.voter = core_->voters().Contains(progress.key);
+    if (replica.voter) replica.endpoint = EndpointOf(replica.node);
     replica.log_end = progress.fetched ? progress.match_end.value() : -1;
     replica.lag = status.log_end.value() - std::max<int64_t>(replica.log_end, 0);
     replica.last_fetch_age_ms = age(progress.fetched, progress.last_fetch);

@@ -29,6 +29,7 @@
 #include "raft/raft_config.h"
 #include "raft/raft_status.h"
 #include "raft/recovery_point_file.h"
+#include "raft/voter_change.h"
 #include "storage/log.h"
 
 namespace quorate {
@@ -36,10 +37,10 @@ namespace quorate {
 class RaftNode final : public MetadataQuorum {
  public:
   // Opens (or begins) the metadata log and registers the methods Raft.Vote, Raft.Fetch,
-  // Raft.BeginTerm, Raft.EndTerm and Raft.Status. Does nothing on its own before Start.
-  // BLOCKS: recovery. May run before the loop does.
-  // ERRORS: kInvalidArgument (config); kDataLoss with file and position (damage below what was
-  // durable; a log without quorum-state, which would forget votes); else as FileSystem.
+  // Raft.BeginTerm, Raft.EndTerm, Raft.ChangeVoters and Raft.Status. Does nothing on its own before
+  // Start. BLOCKS: recovery. May run before the loop does. ERRORS: kInvalidArgument (config);
+  // kDataLoss with file and position (damage below what was durable; a log without quorum-state,
+  // which would forget votes); else as FileSystem.
   static absl::StatusOr<std::unique_ptr<RaftNode>> Open(const RaftConfig& config,
                                                         const RaftEnvironment& environment);
   ~RaftNode() override;
@@ -69,6 +70,11 @@ class RaftNode final : public MetadataQuorum {
   LogIndex commit_index() const override { return core_->commit_index(); }
   LogIndex log_end_index() const override { return core_->log_end(); }
   QuorumStatus Status() const override;
+  void ChangeVoters(VoterChange change, VoterChangeDone done) override;
+  void ConfirmLeadership(std::function<void(const absl::Status&)> done) override;
+
+  // Where the voters and the leader are, as far as this node knows.
+  std::map<NodeId, Endpoint> VoterEndpoints() const;
 
   // For tests and checkers.
   const raft::RaftCore& core() const { return *core_; }
@@ -87,6 +93,8 @@ class RaftNode final : public MetadataQuorum {
 
   // --- raft_node.cc: opening, stepping, carrying out, flushing ---
   absl::Status OpenFiles();
+  // Who votes, by the log, by what was formatted, or by the configuration.
+  absl::StatusOr<raft::VoterHistory> StoredVoters() const;
   void Enqueue(Input input);
   void Drain();
   void CarryOut(raft::Ready ready, const SharedBytes& batches);
@@ -122,6 +130,33 @@ class RaftNode final : public MetadataQuorum {
   // Logs an oddity of a peer, at most one line per peer and 10 s.
   void LogPeer(NodeId peer, const char* what, const absl::Status& status);
 
+  // --- raft_node_voters.cc: changes of the voters, addresses of nodes ---
+  // A change that this leader appended and that is not committed.
+  struct PendingVoterChange {
+    LogIndex index;
+    Term term;
+    VoterChangeDone done;
+    TimerId timer = TimerId::kNone;
+  };
+  struct LearnedEndpoint {
+    Endpoint endpoint;
+    Term term;  // in which it led
+  };
+  // An empty host if it is not known.
+  Endpoint EndpointOf(NodeId node) const;
+  void LearnEndpoint(NodeId leader, Term term, const Endpoint& endpoint);
+  void RegisterChangeVoters();
+  absl::StatusOr<raft::VoterSet> CheckedVotersAfter(const VoterChange& change) const;
+  absl::StatusOr<raft::VoterSet> UpgradedVoters() const;
+  void PassOn(VoterChange change, VoterChangeDone done);
+  void MaybeFinishVoterChange();
+  void AnnounceReads();
+  void FinishVoterChange(const absl::Status& status);
+  // What this node wants changed about itself: its address, or to vote; nullopt: nothing.
+  std::optional<VoterChange> WantedSelfChange() const;
+  void MaybeChangeSelf();
+  void ChangeSelf();
+
   // --- raft_node_commit.cc: what listeners hear ---
   void Notify();
   absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> ReadCommitted();
@@ -150,6 +185,12 @@ class RaftNode final : public MetadataQuorum {
   std::map<raft::CallId, RpcCallId> outgoing_;                 // not ended yet
   std::optional<raft::CallId> fetch_call_;                     // of outgoing_
   bool snapshot_needed_logged_ = false;
+  std::optional<PendingVoterChange> voter_change_;
+  std::map<uint64_t, std::function<void(const absl::Status&)>> reads_;  // barriers under way, by id
+  std::vector<raft::ReadOutcome> read_outcomes_;                        // not announced yet
+  uint64_t next_read_ = 1;
+  std::map<NodeId, LearnedEndpoint> learned_endpoints_;  // of leaders of late
+  TimerId self_change_timer_ = TimerId::kNone;
   LogLimit peer_log_limit_{std::chrono::seconds(10)};
 
   std::vector<MetadataListener*> listeners_;

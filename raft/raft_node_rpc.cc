@@ -30,6 +30,7 @@ void RaftNode::RegisterMethods() {
   RegisterMethod<raft::FetchRequest>(kFetch);
   RegisterMethod<raft::BeginTermRequest>(kBeginTerm);
   RegisterMethod<raft::EndTermRequest>(kEndTerm);
+  RegisterChangeVoters();
   env_.server->Register(kStatus, env_.loop, Guarded([this](std::unique_ptr<RpcCall> call) {
                           AnswerStatus(std::move(call));
                         }));
@@ -63,6 +64,10 @@ void RaftNode::RegisterMethod(const char* method) {
                               }));
                             }));
                           }
+                          if constexpr (std::is_same_v<Message, raft::BeginTermRequest>) {
+                            const raft::BeginTermRequest& begin = request.message;
+                            LearnEndpoint(begin.leader, begin.term, begin.leader_endpoint);
+                          }
                           calls_[request.id] = std::move(call);
                           Enqueue({std::move(request), SharedBytes()});
                         }));
@@ -75,8 +80,13 @@ void RaftNode::Answer(const raft::Reply& reply) {
   calls_.erase(it);
   std::visit(
       [&](const auto& message) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(message)>, raft::FetchAnswer>) {
+        using Message = std::decay_t<decltype(message)>;
+        if constexpr (std::is_same_v<Message, raft::FetchAnswer>) {
           call->Reply(FetchBytes(message));
+        } else if constexpr (std::is_same_v<Message, raft::VoteResponse>) {
+          raft::VoteResponse with_address = message;
+          if (message.leader != kNoNode) with_address.leader_endpoint = EndpointOf(message.leader);
+          call->Reply(Serialise(with_address));
         } else {
           call->Reply(Serialise(message));
         }
@@ -102,7 +112,13 @@ std::string RaftNode::FetchBytes(const raft::FetchAnswer& answer) {
                  << bytes.status();
     }
   }
-  return Serialise(answer.response, batches);
+  // Who follows knows where its leader is.
+  if (answer.response.outcome != raft::FetchOutcome::kNotLeader && answer.max_bytes > 0)
+    return Serialise(answer.response, batches);
+  raft::FetchResponse with_address = answer.response;
+  if (with_address.leader != kNoNode)
+    with_address.leader_endpoint = EndpointOf(with_address.leader);
+  return Serialise(with_address, batches);
 }
 
 void RaftNode::AnswerStatus(std::unique_ptr<RpcCall> call) {
@@ -128,7 +144,9 @@ void RaftNode::Send(const raft::OutgoingRequest& request) {
     SendCall<raft::VoteResponse>(request, kVote, Serialise(*vote, cluster),
                                  config_.election_timeout);
   } else if (const auto* begin = std::get_if<raft::BeginTermRequest>(&request.message)) {
-    SendCall<raft::BeginTermResponse>(request, kBeginTerm, Serialise(*begin, cluster),
+    raft::BeginTermRequest with_address = *begin;
+    with_address.leader_endpoint = EndpointOf(config_.node_id);
+    SendCall<raft::BeginTermResponse>(request, kBeginTerm, Serialise(with_address, cluster),
                                       config_.fetch_timeout);
   } else if (const auto* end = std::get_if<raft::EndTermRequest>(&request.message)) {
     SendCall<raft::EndTermResponse>(request, kEndTerm, Serialise(*end, cluster),
@@ -143,38 +161,48 @@ void RaftNode::Send(const raft::OutgoingRequest& request) {
 template <typename ResponseMessage>
 void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method, std::string bytes,
                         Micros timeout) {
-  const auto voter = config_.voters.find(request.to);
-  if (voter == config_.voters.end()) return;
-  if (BUGGIFY("raft.call_time_out_early", 0.01)) timeout = Millis(2);
   const raft::CallId call = request.call;
   const NodeId to = request.to;
-  const RpcCallId rpc =
-      env_.client->Call(voter->second.endpoint, method, std::move(bytes), timeout, env_.loop,
-                        Guarded([this, call, to](absl::StatusOr<std::string> response) {
-                          outgoing_.erase(call);
-                          if (fetch_call_ == call) fetch_call_.reset();
-                          raft::Response<ResponseMessage> event{call, to, {}};
-                          SharedBytes batches;
-                          absl::Status parsed = response.status();
-                          if (BUGGIFY("raft.lose_answer", 0.005)) {
-                            parsed = absl::UnavailableError("the answer was lost");
-                          }
-                          if (parsed.ok()) {
-                            if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
-                              parsed = Parse(*response, &event.message, &batches);
-                            } else {
-                              parsed = Parse(*response, &event.message);
-                            }
-                            if (!parsed.ok()) LogPeer(to, "sent what cannot be used", parsed);
-                          } else if (absl::IsFailedPrecondition(parsed)) {
-                            LogPeer(to, "refuses", parsed);
-                          }
-                          if (parsed.ok()) {
-                            Enqueue({std::move(event), std::move(batches)});
-                          } else {
-                            Enqueue({raft::CallFailed{call, to}, SharedBytes()});
-                          }
-                        }));
+  const Endpoint endpoint = EndpointOf(to);
+  if (endpoint.host.empty()) {  // as good as one that cannot be reached
+    env_.loop->Post(Guarded([this, call, to] {
+      Enqueue({raft::CallFailed{call, to}, SharedBytes()});
+    }));
+    return;
+  }
+  if (BUGGIFY("raft.call_time_out_early", 0.01)) timeout = Millis(2);
+  const RpcCallId rpc = env_.client->Call(
+      endpoint, method, std::move(bytes), timeout, env_.loop,
+      Guarded([this, call, to](absl::StatusOr<std::string> response) {
+        outgoing_.erase(call);
+        if (fetch_call_ == call) fetch_call_.reset();
+        raft::Response<ResponseMessage> event{call, to, {}};
+        SharedBytes batches;
+        absl::Status parsed = response.status();
+        if (BUGGIFY("raft.lose_answer", 0.005)) {
+          parsed = absl::UnavailableError("the answer was lost");
+        }
+        if (parsed.ok()) {
+          if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
+            parsed = Parse(*response, &event.message, &batches);
+          } else {
+            parsed = Parse(*response, &event.message);
+          }
+          if (!parsed.ok()) LogPeer(to, "sent what cannot be used", parsed);
+        } else if (absl::IsFailedPrecondition(parsed)) {
+          LogPeer(to, "refuses", parsed);
+        }
+        if (parsed.ok()) {
+          using M = ResponseMessage;
+          if constexpr (std::is_same_v<M, raft::VoteResponse> ||
+                        std::is_same_v<M, raft::FetchResponse>) {
+            LearnEndpoint(event.message.leader, event.message.term, event.message.leader_endpoint);
+          }
+          Enqueue({std::move(event), std::move(batches)});
+        } else {
+          Enqueue({raft::CallFailed{call, to}, SharedBytes()});
+        }
+      }));
   outgoing_[call] = rpc;
   if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) fetch_call_ = call;
 }

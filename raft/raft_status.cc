@@ -14,6 +14,7 @@ void ToProto(const QuorumStatus& status, pb::QuorumStatusResponse* out) {
   out->set_commit_index(status.commit_index.value());
   out->set_log_end_index(status.log_end.value());
   out->set_log_start_index(status.log_start.value());
+  out->set_dynamic_voters(status.dynamic_voters);
   for (const QuorumReplicaStatus& replica : status.replicas) {
     pb::QuorumReplica* entry = out->add_replicas();
     entry->set_node_id(replica.node.value());
@@ -23,6 +24,9 @@ void ToProto(const QuorumStatus& status, pb::QuorumStatusResponse* out) {
     entry->set_lag(replica.lag);
     entry->set_last_fetch_age_ms(replica.last_fetch_age_ms);
     entry->set_last_caught_up_age_ms(replica.last_caught_up_age_ms);
+    if (replica.endpoint.host.empty()) continue;
+    entry->mutable_address()->set_host(replica.endpoint.host);
+    entry->mutable_address()->set_port(replica.endpoint.port);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/network.h"
 #include "base/uuid.h"
 
 namespace quorate {
@@ -27,6 +28,7 @@ struct QuorumReplicaStatus {
   int64_t lag = 0;                     // records behind the leader's end
   int64_t last_fetch_age_ms = -1;      // -1 = never
   int64_t last_caught_up_age_ms = -1;  // -1 = never
+  Endpoint endpoint = {};              // of a voter; an empty host: not known
 };
 
 struct QuorumStatus {
@@ -37,6 +39,7 @@ struct QuorumStatus {
   LogIndex commit_index;
   LogIndex log_start;
   LogIndex log_end;
+  bool dynamic_voters = false;                // they can be changed (kraft.version 1)
   std::vector<QuorumReplicaStatus> replicas;  // filled by the leader only; itself included
 };
 

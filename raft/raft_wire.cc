@@ -28,6 +28,17 @@ absl::Status GetKey(const pb::ReplicaKey& key, raft::ReplicaKey* out) {
   return absl::OkStatus();
 }
 
+void SetAddress(const Endpoint& endpoint, pb::NodeAddress* out) {
+  out->set_host(endpoint.host);
+  out->set_port(endpoint.port);
+}
+
+// An address of a peer is a hint: one that makes no sense is none.
+Endpoint GetAddress(const pb::NodeAddress& address) {
+  if (address.host().empty() || address.port() <= 0 || address.port() > 65535) return {};
+  return {address.host(), address.port()};
+}
+
 template <typename Message>
 absl::Status ParseMessage(std::string_view bytes, Message* message) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
@@ -108,6 +119,7 @@ std::string Serialise(const raft::VoteRequest& message, const std::string& clust
   out.set_cluster_id(cluster_id);
   out.set_term(message.term.value());
   SetKey(message.candidate, out.mutable_candidate());
+  if (message.voter.node != kNoNode) SetKey(message.voter, out.mutable_voter());
   out.set_log_end_index(message.log_end.value());
   out.set_last_log_term(message.last_log_term.value());
   out.set_pre_vote(message.pre_vote);
@@ -124,6 +136,8 @@ std::string Serialise(const raft::FetchRequest& message, const std::string& clus
   out.set_known_commit_index(message.known_commit.value());
   out.set_max_wait_ms(message.max_wait_ms);
   out.set_max_bytes(message.max_bytes);
+  out.set_observer_only(message.observer_only);
+  out.set_read_round(message.read_round);
   return out.SerializeAsString();
 }
 
@@ -132,6 +146,7 @@ std::string Serialise(const raft::BeginTermRequest& message, const std::string& 
   out.set_cluster_id(cluster_id);
   out.set_term(message.term.value());
   out.set_leader_id(message.leader.value());
+  SetAddress(message.leader_endpoint, out.mutable_leader_address());
   return out.SerializeAsString();
 }
 
@@ -150,11 +165,17 @@ std::string Serialise(const raft::VoteResponse& message) {
   out.set_leader_id(message.leader.value());
   out.set_vote_granted(message.granted);
   out.set_pre_vote(message.pre_vote);
+  if (!message.leader_endpoint.host.empty()) {
+    SetAddress(message.leader_endpoint, out.mutable_leader_address());
+  }
   return out.SerializeAsString();
 }
 
 std::string Serialise(const raft::FetchResponse& message, std::string_view batches) {
   pb::FetchResponse out;
+  if (!message.leader_endpoint.host.empty()) {
+    SetAddress(message.leader_endpoint, out.mutable_leader_address());
+  }
   out.set_outcome(OutcomeOf(message.outcome));
   out.set_term(message.term.value());
   out.set_leader_id(message.leader.value());
@@ -162,6 +183,7 @@ std::string Serialise(const raft::FetchResponse& message, std::string_view batch
   out.set_diverging_end(message.diverging_end.value());
   out.set_commit_index(message.commit_index.value());
   out.set_log_start_index(message.log_start.value());
+  out.set_read_round(message.read_round);
   out.set_batches(batches.data(), batches.size());
   return out.SerializeAsString();
 }
@@ -186,6 +208,7 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::
   Q_RETURN_IF_ERROR(NotNegative(in.log_end_index(), "log_end_index"));
   Q_RETURN_IF_ERROR(CheckTerm(in.last_log_term(), "last_log_term"));
   Q_RETURN_IF_ERROR(GetKey(in.candidate(), &out->candidate));
+  if (in.has_voter()) Q_RETURN_IF_ERROR(GetKey(in.voter(), &out->voter));
   out->term = Term(in.term());
   out->log_end = LogIndex(in.log_end_index());
   out->last_log_term = Term(in.last_log_term());
@@ -206,6 +229,8 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id, raft::
   out->known_commit = LogIndex(in.known_commit_index());
   out->max_wait_ms = in.max_wait_ms();
   out->max_bytes = in.max_bytes();
+  out->observer_only = in.observer_only();
+  out->read_round = in.read_round();
   return absl::OkStatus();
 }
 
@@ -214,6 +239,7 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
   pb::BeginTermRequest in;
   Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
   Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
+  out->leader_endpoint = GetAddress(in.leader_address());
   out->term = Term(in.term());
   out->leader = NodeOrNone(in.leader_id());
   return absl::OkStatus();
@@ -234,7 +260,8 @@ absl::Status Parse(std::string_view bytes, raft::VoteResponse* out) {
   pb::VoteResponse in;
   Q_RETURN_IF_ERROR(ParseMessage(bytes, &in));
   Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
-  *out = {Term(in.term()), NodeOrNone(in.leader_id()), in.vote_granted(), in.pre_vote()};
+  *out = {Term(in.term()), NodeOrNone(in.leader_id()), in.vote_granted(), in.pre_vote(),
+          GetAddress(in.leader_address())};
   return absl::OkStatus();
 }
 
@@ -249,6 +276,8 @@ absl::Status Parse(std::string_view bytes, raft::FetchResponse* out, SharedBytes
   out->diverging_end = LogIndex(in->diverging_end());
   out->commit_index = LogIndex(in->commit_index());
   out->log_start = LogIndex(in->log_start_index());
+  out->leader_endpoint = GetAddress(in->leader_address());
+  out->read_round = in->read_round();
   Q_ASSIGN_OR_RETURN(out->batches, SpansOf(in->batches()));
   const std::string_view view = in->batches();
   *batches = SharedBytes(std::move(in), view);

@@ -32,9 +32,7 @@ ControllerChannel::ControllerChannel(EventLoop* loop, RpcClient* client, Random*
       client_(client),
       random_(random),
       controllers_(std::move(controllers)),
-      hint_(std::move(hint)) {
-  QCHECK(!controllers_.empty());
-}
+      hint_(std::move(hint)) {}
 
 ControllerChannel::~ControllerChannel() {
   for (auto& [id, pending] : pending_) {
@@ -63,6 +61,7 @@ ControllerCallId ControllerChannel::Call(std::string_view method, std::string re
 }
 
 NodeId ControllerChannel::ChooseTarget(const Pending& pending) {
+  if (controllers_.empty()) return kNoNode;
   NodeId hinted = hint_ ? hint_() : kNoNode;
   if (BUGGIFY("channel.distrust_hint", 0.05)) hinted = kNoNode;
   // A hint that just failed may be stale: whoever an answer named comes first then.
@@ -90,6 +89,10 @@ void ControllerChannel::Attempt(ControllerCallId id) {
   pending.target = ChooseTarget(pending);
   pending.redirected = false;
   pending.attempt_began = now;
+  if (pending.target == kNoNode) {
+    pending.last_error = absl::UnavailableError("this node has not found the quorum yet");
+    return RetryLater(id, pending);
+  }
   Micros timeout =
       std::min({pending.options.deadline - now, pending.options.attempt_timeout, kLongestAttempt});
   if (BUGGIFY("channel.time_out_early", 0.02)) timeout = std::min(timeout, Micros(Millis(3)));

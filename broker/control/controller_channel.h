@@ -37,7 +37,8 @@ class ControllerChannel {
   // Who leads the quorum, as this node knows it; kNoNode if unknown.
   using LeaderHint = std::function<NodeId()>;
 
-  // `controllers`: the control endpoints of all voters, not empty.
+  // `controllers`: the control endpoints of all voters. While it is empty, as long as the node
+  // knows none, calls wait.
   ControllerChannel(EventLoop* loop, RpcClient* client, Random* random,
                     std::map<NodeId, Endpoint> controllers, LeaderHint hint);
   ~ControllerChannel();
@@ -82,6 +83,10 @@ class ControllerChannel {
 
   // The control endpoints of all voters.
   const std::map<NodeId, Endpoint>& controllers() const { return controllers_; }
+  // The voters changed, or are elsewhere. Attempts under way go on.
+  void SetControllers(std::map<NodeId, Endpoint> controllers) {
+    controllers_ = std::move(controllers);
+  }
 
   // The hint changed: calls to another controller are made again at once.
   void OnLeaderChange();
@@ -105,12 +110,13 @@ class ControllerChannel {
   void OnAnswer(ControllerCallId id, absl::StatusOr<std::string> answer);
   void RetryLater(ControllerCallId id, Pending& pending);
   void Finish(ControllerCallId id, absl::StatusOr<std::string> result);
+  // kNoNode if no controller is known.
   NodeId ChooseTarget(const Pending& pending);
 
   EventLoop* const loop_;
   RpcClient* const client_;
   Random* const random_;
-  const std::map<NodeId, Endpoint> controllers_;
+  std::map<NodeId, Endpoint> controllers_;
   const LeaderHint hint_;
   std::map<ControllerCallId, Pending> pending_;
   uint64_t last_id_ = 0;

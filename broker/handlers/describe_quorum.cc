@@ -84,14 +84,17 @@ DescribeQuorumResponse Describe(const HandlerEnv& env, const pb::DescribeQuorumR
   for (const pb::QuorumReplica& replica : status.replicas()) {
     auto& list = replica.voter() ? partition.current_voters : partition.observers;
     list.push_back(ToReplica(replica, answer.wall_time_ms()));
-    const auto at = controllers.find(NodeId(replica.node_id()));
-    if (!replica.voter() || at == controllers.end()) continue;
+    if (!replica.voter()) continue;
+    Endpoint at{replica.address().host(), replica.address().port()};
+    const auto known = controllers.find(NodeId(replica.node_id()));
+    if (at.host.empty() && known != controllers.end()) at = known->second;
+    if (at.host.empty()) continue;
     auto& node = response.nodes.emplace_back();
     node.node_id = replica.node_id();
     auto& listener = node.listeners.emplace_back();
     listener.name = env.config->controller_listener_name;
-    listener.host = at->second.host;
-    listener.port = static_cast<uint16_t>(at->second.port);
+    listener.host = at.host;
+    listener.port = static_cast<uint16_t>(at.port);
   }
   return response;
 }

@@ -17,6 +17,7 @@ void RegisterHandlers(HandlerRegistry& registry, const HandlerEnv& env) {
   RegisterIncrementalAlterConfigs(registry, env);
   RegisterDescribeCluster(registry, env);
   RegisterDescribeQuorum(registry, env);
+  RegisterRaftVoters(registry, env);
   RegisterDescribeTopicPartitions(registry, env);
 }
 

@@ -48,6 +48,7 @@ void RegisterDescribeConfigs(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterIncrementalAlterConfigs(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterDescribeCluster(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterDescribeQuorum(HandlerRegistry& registry, const HandlerEnv& env);
+void RegisterRaftVoters(HandlerRegistry& registry, const HandlerEnv& env);
 void RegisterDescribeTopicPartitions(HandlerRegistry& registry, const HandlerEnv& env);
 
 // All of the above.

@@ -10,10 +10,14 @@
 #include "absl/strings/str_format.h"
 #include "base/posix/loop_thread.h"
 #include "base/posix/posix_clock.h"
+#include "base/status_macros.h"
 #include "base/uuid.h"
 #include "cli/client/admin_client.h"
+#include "cli/config/server_config.h"
+#include "proto/kafka/messages/add_raft_voter.h"
 #include "proto/kafka/messages/describe_cluster.h"
 #include "proto/kafka/messages/describe_quorum.h"
+#include "proto/kafka/messages/remove_raft_voter.h"
 #include "proto/kafka/status_to_error.h"
 #include "proto/quorate/raft.pb.h"
 #include "proto/rpc/grpc_rpc.h"
@@ -40,6 +44,7 @@ QuorumView ToView(const pb::QuorumStatusResponse& response) {
   view.commit_index = response.commit_index();
   view.log_start = response.log_start_index();
   view.log_end = response.log_end_index();
+  view.dynamic_voters = response.dynamic_voters();
   for (const pb::QuorumReplica& replica : response.replicas()) {
     QuorumReplicaView& out = view.replicas.emplace_back();
     out.node_id = replica.node_id();
@@ -47,6 +52,9 @@ QuorumView ToView(const pb::QuorumStatusResponse& response) {
                            ? Uuid::FromBytes(replica.directory_id()).ToString()
                            : "-";
     out.voter = replica.voter();
+    if (!replica.address().host().empty()) {
+      out.address = Endpoint{replica.address().host(), replica.address().port()}.ToString();
+    }
     out.log_end = replica.log_end_index();
     out.lag = replica.lag();
     out.last_fetch_age_ms = replica.last_fetch_age_ms();
@@ -163,7 +171,86 @@ absl::StatusOr<QuorumView> QueryQuorumOfBroker(std::string_view bootstrap, int t
                                        kafka::DescribeClusterRequest(), timeout_ms));
   if (cluster.error_code != 0) return Refusal(cluster.error_code, cluster.error_message);
   view.cluster_id = cluster.cluster_id;
+  for (const auto& node : quorum.nodes) {
+    for (QuorumReplicaView& replica : view.replicas) {
+      if (!replica.voter || replica.node_id != node.node_id || node.listeners.empty()) continue;
+      const auto& listener = node.listeners.front();
+      replica.address = Endpoint{listener.host, listener.port}.ToString();
+    }
+  }
   return view;
+}
+
+absl::Status ChangeVoters(const std::vector<Endpoint>& controllers, const VoterChange& change,
+                          int timeout_ms) {
+  Q_ASSIGN_OR_RETURN(const QuorumView view, QueryQuorum(controllers, timeout_ms));
+  std::optional<Endpoint> leader;
+  for (const QuorumReplicaView& replica : view.replicas) {
+    if (replica.node_id == view.leader_id) leader = ParseEndpoint(replica.address);
+  }
+  if (!leader) {
+    return absl::UnavailableError(absl::StrFormat(
+        "no leader answered (node %d, %s, knows %s): a change of voters needs a majority of them",
+        view.node_id, view.role,
+        view.leader_id < 0 ? "none" : absl::StrFormat("node %d", view.leader_id)));
+  }
+  pb::ChangeVotersRequest request;
+  request.set_cluster_id(view.cluster_id);
+  ToProto(change, &request);
+  request.set_passed_on(true);
+  struct Outcome {
+    std::mutex mu;
+    std::condition_variable changed;
+    std::optional<absl::Status> status;
+  };
+  const auto outcome = std::make_shared<Outcome>();
+  PosixClock clock;
+  LoopThread thread("quorum-client", &clock);
+  thread.Start();
+  std::unique_ptr<RpcClient> rpc = NewGrpcRpcClient();
+  rpc->Call(*leader, "Raft.ChangeVoters", request.SerializeAsString(), Millis(timeout_ms),
+            thread.loop(), [outcome](const absl::StatusOr<std::string>& response) {
+              const std::lock_guard<std::mutex> lock(outcome->mu);
+              outcome->status = response.status();
+              outcome->changed.notify_all();
+            });
+  {
+    std::unique_lock<std::mutex> lock(outcome->mu);
+    outcome->changed.wait(lock, [&outcome] { return outcome->status.has_value(); });
+  }
+  thread.StopAndJoin();
+  rpc.reset();
+  return *outcome->status;
+}
+
+absl::Status ChangeVotersByBroker(std::string_view bootstrap, const VoterChange& change,
+                                  int timeout_ms) {
+  const auto outcome = [](const auto& response) {
+    if (!response.ok()) return response.status();
+    if (response->error_code == 0) return absl::OkStatus();
+    return Refusal(response->error_code, response->error_message);
+  };
+  Q_ASSIGN_OR_RETURN(auto client, AdminClient::Connect(bootstrap, timeout_ms));
+  if (change.kind == VoterChange::Kind::kAdd) {
+    kafka::AddRaftVoterRequest request;
+    request.cluster_id.reset();
+    request.timeout_ms = timeout_ms;
+    request.voter_id = change.voter.node.value();
+    request.voter_directory_id = change.voter.directory;
+    auto& listener = request.listeners.emplace_back();
+    listener.name = "CONTROLLER";
+    listener.host = change.endpoint.host;
+    listener.port = static_cast<uint16_t>(change.endpoint.port);
+    return outcome(client->Call<kafka::AddRaftVoterResponse>(request, timeout_ms));
+  }
+  if (change.kind == VoterChange::Kind::kRemove) {
+    kafka::RemoveRaftVoterRequest request;
+    request.cluster_id.reset();
+    request.voter_id = change.voter.node.value();
+    request.voter_directory_id = change.voter.directory;
+    return outcome(client->Call<kafka::RemoveRaftVoterResponse>(request, timeout_ms));
+  }
+  return absl::InvalidArgumentError("a broker passes on additions and removals only");
 }
 
 }  // namespace quorate

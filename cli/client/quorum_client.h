@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/network.h"
+#include "raft/voter_change.h"
 
 namespace quorate {
 
@@ -19,6 +20,7 @@ struct QuorumReplicaView {
   int32_t node_id = -1;
   std::string directory_id;
   bool voter = false;
+  std::string address;  // host:port of a voter's controller listener; empty: not told
   int64_t log_end = -1;
   int64_t lag = 0;
   int64_t last_fetch_age_ms = -1;
@@ -34,6 +36,7 @@ struct QuorumView {
   int64_t commit_index = 0;
   std::optional<int64_t> log_start;  // brokers do not tell it
   int64_t log_end = 0;
+  std::optional<bool> dynamic_voters;       // they can be changed; brokers do not tell it
   std::vector<QuorumReplicaView> replicas;  // from the leader only
 };
 
@@ -46,5 +49,14 @@ absl::StatusOr<QuorumView> QueryQuorum(const std::vector<Endpoint>& controllers,
 // ERRORS: as AdminClient; a KafkaStatus that names what the broker answered: kDeadlineExceeded if
 // no controller is active.
 absl::StatusOr<QuorumView> QueryQuorumOfBroker(std::string_view bootstrap, int timeout_ms);
+
+// Has the leader change the voters; OK once the change is committed. The leader is found through
+// `controllers`, voters or not, or through a broker of "host:port,...".
+// ERRORS: kUnavailable if no leader is found; else the leader's (MetadataQuorum::ChangeVoters),
+// from a broker as a KafkaStatus. kInvalidArgument: brokers pass on neither kUpgrade nor kUpdate.
+absl::Status ChangeVoters(const std::vector<Endpoint>& controllers, const VoterChange& change,
+                          int timeout_ms);
+absl::Status ChangeVotersByBroker(std::string_view bootstrap, const VoterChange& change,
+                                  int timeout_ms);
 
 }  // namespace quorate

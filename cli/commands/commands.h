@@ -15,7 +15,7 @@ void RegisterTopicCommands(CLI::App& app, int* exit_code);      // topic ...
 void RegisterProduceCommand(CLI::App& app, int* exit_code);     // produce
 void RegisterConsumeCommand(CLI::App& app, int* exit_code);     // consume
 void RegisterClusterCommands(CLI::App& app, int* exit_code);    // cluster info
-void RegisterQuorumCommand(CLI::App& app, int* exit_code);      // quorum status
+void RegisterQuorumCommand(CLI::App& app, int* exit_code);      // quorum ...
 void RegisterMetadataCommands(CLI::App& app, int* exit_code);   // metadata log
 void RegisterQuickstartCommand(CLI::App& app, int* exit_code);  // quickstart
 void RegisterSimulateCommand(CLI::App& app, int* exit_code);    // simulate

@@ -14,6 +14,7 @@
 #include "controller/image/cause.h"
 #include "controller/image/record_json.h"
 #include "raft/metadata_log_reader.h"
+#include "raft/voters_record.h"
 
 namespace quorate {
 namespace {
@@ -39,7 +40,16 @@ std::string TimeText(WallMillis millis) {
 
 std::string ControlName(std::optional<ControlRecordType> type) {
   if (type == ControlRecordType::kLeaderChange) return "leader-change";
+  if (type == ControlRecordType::kRaftVoters) return "voters";
   return type ? absl::StrFormat("control-%d", static_cast<int>(*type)) : "control";
+}
+
+std::string ControlText(std::optional<ControlRecordType> type, const std::string& value) {
+  const std::string name = ControlName(type);
+  if (type != ControlRecordType::kRaftVoters) return absl::StrFormat("{\"type\":\"%s\"}", name);
+  const auto voters = DecodeVoters(value);
+  return absl::StrFormat("{\"type\":\"%s\",\"voters\":\"%s\"}", name,
+                         voters.ok() ? voters->ToString() : std::string(voters.status().message()));
 }
 
 void PrintText(const MetadataLogReader::Entry& entry, int64_t index, const std::string& record) {
@@ -77,9 +87,8 @@ absl::Status PrintLog(const LogOptions& options) {
     for (size_t i = 0; i < batch.records.size() && left != 0; ++i) {
       const int64_t index = batch.first.value() + static_cast<int64_t>(i);
       if (index < options.from) continue;
-      const std::string record =
-          batch.control ? absl::StrFormat("{\"type\":\"%s\"}", ControlName(entry->control_type))
-                        : RecordToJson(batch.records[i]);
+      const std::string record = batch.control ? ControlText(entry->control_type, batch.records[i])
+                                               : RecordToJson(batch.records[i]);
       if (options.output == "jsonl") {
         PrintJson(*entry, index, record);
       } else {

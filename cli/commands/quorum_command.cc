@@ -1,4 +1,4 @@
-// quorate quorum status
+// quorate quorum status, and what all commands under `quorate quorum` share
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "cli/client/quorum_client.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/quorum_options.h"
 #include "cli/config/config_keys.h"
 #include "cli/config/server_config.h"
 #include "cli/terminal/terminal.h"
@@ -18,14 +19,9 @@ namespace {
 
 using nlohmann::json;
 
-struct QuorumOptions {
-  ClientOptions client;
-  std::string controllers;
-  std::string config_file;
-};
+}  // namespace
 
-// The controllers that were given; none means that a broker is to be asked.
-absl::StatusOr<std::vector<Endpoint>> Controllers(const QuorumOptions& options) {
+absl::StatusOr<std::vector<Endpoint>> ControllersOf(const QuorumOptions& options) {
   std::vector<Endpoint> endpoints;
   if (!options.config_file.empty()) {
     PosixFileSystem files;
@@ -33,6 +29,7 @@ absl::StatusOr<std::vector<Endpoint>> Controllers(const QuorumOptions& options) 
     Q_ASSIGN_OR_RETURN(ServerConfig config,
                        LoadServerConfig(files, options.config_file, {}, &warnings));
     for (const VoterConfig& voter : config.voters) endpoints.push_back(voter.endpoint);
+    if (endpoints.empty()) endpoints = config.bootstrap_servers;
   }
   for (const std::string& item : SplitList(options.controllers)) {
     const std::optional<Endpoint> endpoint = ParseEndpoint(item);
@@ -47,6 +44,18 @@ absl::StatusOr<std::vector<Endpoint>> Controllers(const QuorumOptions& options) 
   }
   return endpoints;
 }
+
+void AddQuorumOptions(CLI::App& command, QuorumOptions* options) {
+  AddClientOptions(command, &options->client);
+  command.add_option("-c,--config", options->config_file,
+                     "server.properties of a node: its controller.quorum.voters or "
+                     "controller.quorum.bootstrap.servers are asked instead, also when no broker "
+                     "is up");
+  command.add_option("--controllers", options->controllers,
+                     "Controllers to ask instead, host:port,...");
+}
+
+namespace {
 
 std::string Age(int64_t ms) { return ms < 0 ? "-" : absl::StrFormat("%d ms", ms); }
 
@@ -71,15 +80,18 @@ void PrintQuorum(const QuorumView& view) {
                                     : "observer",
                     replica.log_end < 0 ? "-" : std::to_string(replica.log_end),
                     std::to_string(replica.lag), leads ? "-" : Age(replica.last_fetch_age_ms),
-                    leads ? "-" : Age(replica.last_caught_up_age_ms), replica.directory_id});
+                    leads ? "-" : Age(replica.last_caught_up_age_ms), replica.directory_id,
+                    replica.address.empty() ? "-" : replica.address});
   }
   if (!rows.empty()) {
-    PrintTable({"NODE", "ROLE", "LOG-END", "LAG", "LAST-FETCH", "CAUGHT-UP", "DIRECTORY"}, rows);
+    PrintTable(
+        {"NODE", "ROLE", "LOG-END", "LAG", "LAST-FETCH", "CAUGHT-UP", "DIRECTORY", "ADDRESS"},
+        rows);
   }
 }
 
 int QuorumStatus(const QuorumOptions& options) {
-  absl::StatusOr<std::vector<Endpoint>> controllers = Controllers(options);
+  absl::StatusOr<std::vector<Endpoint>> controllers = ControllersOf(options);
   if (!controllers.ok()) {
     ReportError("quorum status", controllers.status());
     return kExitUsage;
@@ -103,6 +115,7 @@ int QuorumStatus(const QuorumOptions& options) {
     replicas.push_back({{"node_id", replica.node_id},
                         {"directory_id", replica.directory_id},
                         {"voter", replica.voter},
+                        {"address", replica.address.empty() ? json() : json(replica.address)},
                         {"log_end", replica.log_end},
                         {"lag", replica.lag},
                         {"last_fetch_age_ms", replica.last_fetch_age_ms},
@@ -117,6 +130,7 @@ int QuorumStatus(const QuorumOptions& options) {
                     {"commit_index", view->commit_index},
                     {"log_start", view->log_start ? json(*view->log_start) : json()},
                     {"log_end", view->log_end},
+                    {"dynamic_voters", view->dynamic_voters ? json(*view->dynamic_voters) : json()},
                     {"replicas", replicas}};
   std::puts(out.dump(2).c_str());
   return kExitDone;
@@ -125,23 +139,19 @@ int QuorumStatus(const QuorumOptions& options) {
 }  // namespace
 
 void RegisterQuorumCommand(CLI::App& app, int* exit_code) {
-  CLI::App* quorum = app.add_subcommand("quorum", "Look at the metadata quorum");
+  CLI::App* quorum = app.add_subcommand("quorum", "Look at the metadata quorum, change its voters");
   quorum->require_subcommand(1);
   auto options = std::make_shared<QuorumOptions>();
   CLI::App* status = quorum->add_subcommand(
       "status", "Leader, term, commit index, and how far each replica is behind");
-  AddClientOptions(*status, &options->client);
-  status->add_option("-c,--config", options->config_file,
-                     "server.properties of a node: its controller.quorum.voters are asked instead, "
-                     "also when no broker is up");
-  status->add_option("--controllers", options->controllers,
-                     "Controllers to ask instead, host:port,...");
+  AddQuorumOptions(*status, options.get());
   status->callback([options, exit_code] { *exit_code = QuorumStatus(*options); });
   status->footer(
       "A broker has the active controller answer. Controllers that are asked directly answer\n"
       "also when none is active.\n"
       "Examples:\n  quorate quorum status\n  quorate quorum status -c server.properties\n"
       "  quorate quorum status --controllers 127.0.0.1:10092 -o json");
+  RegisterVoterCommands(*quorum, exit_code);
 }
 
 }  // namespace quorate

@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "cli/commands/commands.h"
 #include "cli/config/server_config.h"
+#include "cli/node/first_voters.h"
 #include "cli/node/node_directory.h"
 #include "cli/node/server.h"
 #include "cli/terminal/terminal.h"
@@ -49,6 +50,7 @@ struct FormatCommandOptions {
   std::string cluster_id;
   std::string config_file;
   bool ignore_formatted = false;
+  FirstVotersOptions voters;
 };
 
 int Format(const FormatCommandOptions& options) {
@@ -62,13 +64,24 @@ int Format(const FormatCommandOptions& options) {
       directories.end()) {
     directories.push_back(config->metadata_log_dir);
   }
-  auto formatted = FormatDirectories(
-      files, directories, {options.cluster_id, config->node_id, options.ignore_formatted}, random);
+  const auto first = ChooseFirstVoters(*config, options.voters, random);
+  if (!first.ok()) return ReportError("not formatted", first.status());
+  FormatOptions format;
+  format.cluster_id = options.cluster_id;
+  format.node_id = config->node_id;
+  format.ignore_formatted = options.ignore_formatted;
+  format.metadata_directory = config->metadata_log_dir;
+  format.metadata_directory_id = first->directory_id;
+  format.first_voters = first->voters;
+  auto formatted = FormatDirectories(files, directories, format, random);
   if (!formatted.ok()) return ReportError("not formatted", formatted.status());
   for (const std::string& directory : *formatted) {
     std::puts(absl::StrFormat("Formatted %s for node %d of cluster %s", directory,
                               config->node_id.value(), options.cluster_id)
                   .c_str());
+  }
+  if (!formatted->empty() && !first->voters.empty()) {
+    std::puts(absl::StrFormat("First voters: %s", first->voters.ToString()).c_str());
   }
   if (formatted->empty()) std::puts("All directories were formatted already");
   return kExitDone;
@@ -86,10 +99,17 @@ void AddFormat(CLI::App& parent, int* exit_code) {
       ->required();
   command->add_flag("-g,--ignore-formatted", options->ignore_formatted,
                     "Leave directories alone that are formatted for this node already");
+  command->add_flag("-s,--standalone", options->voters.standalone,
+                    "This controller is the only voter at first; others are added later");
+  command->add_option("-I,--initial-controllers", options->voters.initial_controllers,
+                      "The first voters, id@host:port:directory-id,...; the same on all of them");
+  command->add_flag("-N,--no-initial-controllers", options->voters.no_initial_controllers,
+                    "This controller is added to the voters of a running cluster later");
   command->callback([options, exit_code] { *exit_code = Format(*options); });
   command->footer(
       "Examples:\n  quorate format -t $(quorate storage random-uuid) -c "
-      "server.properties\n  quorate format -t my-cluster -c server.properties -g");
+      "server.properties\n  quorate format -t my-cluster -c server.properties -g\n"
+      "  quorate format -t my-cluster -c server.properties --standalone");
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ constexpr ConfigKey kKeys[] = {
     Int("connections.max.idle.ms", "600000", 1, INT64_MAX),
     List("controller.listener.names", "CONTROLLER"),
     NoEffect("controller.quorum.append.linger.ms", kNoLinger),
+    Bool("controller.quorum.auto.join.enable", "false"),
     List("controller.quorum.bootstrap.servers"),
     Int("controller.quorum.election.timeout.ms", "300", 10, 600000),
     NoEffect("controller.quorum.election.backoff.max.ms", "elections retry after a random delay"),

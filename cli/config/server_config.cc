@@ -232,10 +232,29 @@ absl::Status ConfigBuilder::FillAdvertised() {
 }
 
 absl::Status ConfigBuilder::FillVoters() {
+  for (const std::string& item : SplitList(config_.Text("controller.quorum.bootstrap.servers"))) {
+    const std::optional<Endpoint> endpoint = ParseEndpoint(item);
+    if (!endpoint || endpoint->host.empty()) {
+      return Bad("controller.quorum.bootstrap.servers",
+                 absl::StrFormat("'%s' is not host:port", item));
+    }
+    config_.bootstrap_servers.push_back(*endpoint);
+  }
+  if (config_.Bool("controller.quorum.auto.join.enable") && !config_.is_controller) {
+    return Bad("controller.quorum.auto.join.enable", "only a controller can join the voters");
+  }
   if (!IsSet("controller.quorum.voters")) {
-    return Bad("controller.quorum.voters",
-               "list all controllers as id@host:port, e.g. 1@localhost:9093"
-               " (controller.quorum.bootstrap.servers alone is not enough yet)");
+    if (config_.bootstrap_servers.empty()) {
+      return Bad("controller.quorum.voters",
+                 "list all controllers as id@host:port, e.g. 1@localhost:9093; or set "
+                 "controller.quorum.bootstrap.servers, for controllers that come and go");
+    }
+    if (config_.is_controller && config_.controller_listener->advertised.host.empty()) {
+      return Bad("listeners",
+                 "the other controllers have to reach this one: give the controller listener a "
+                 "host, or name one in advertised.listeners");
+    }
+    return absl::OkStatus();
   }
   for (const std::string& item : SplitList(config_.Text("controller.quorum.voters"))) {
     const size_t at = item.find('@');

@@ -41,9 +41,12 @@ struct ServerConfig {
   std::vector<ListenerConfig> client_listeners;       // not empty on a broker
   std::optional<ListenerConfig> controller_listener;  // on a controller
   std::optional<Endpoint> internal_listener;          // pinned address of the replication listener
+  // controller.quorum.voters; empty: the quorum itself decides who votes, and is found through
+  // `bootstrap_servers`, which is not empty then.
   std::vector<VoterConfig> voters;
-  std::vector<std::string> log_dirs;  // not empty
-  std::string metadata_log_dir;       // one of log_dirs unless metadata.log.dir names another
+  std::vector<Endpoint> bootstrap_servers;  // controller.quorum.bootstrap.servers
+  std::vector<std::string> log_dirs;        // not empty
+  std::string metadata_log_dir;             // one of log_dirs unless metadata.log.dir names another
 
   // Value of any other known key, or its default. REQUIRES: a known key of that kind.
   int64_t Int(std::string_view key) const;

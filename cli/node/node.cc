@@ -26,6 +26,7 @@ class Node::Bridge final : public MetadataListener {
   ~Bridge() override { *alive_ = false; }
 
   // Before the node starts.
+  void SetQuorum(const RaftNode* quorum) { quorum_ = quorum; }
   void SetBroker(Broker* broker) {
     broker_ = broker;
     loader_.AddPublisher(broker);
@@ -39,6 +40,9 @@ class Node::Bridge final : public MetadataListener {
   }
 
   void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) override {
+    for (const auto& batch : batches) {
+      if (batch->control) PublishControllers();
+    }
     if (!loader_.failure().ok()) return;
     std::vector<std::shared_ptr<const CommittedBatch>> committed;
     committed.reserve(batches.size());
@@ -54,6 +58,7 @@ class Node::Bridge final : public MetadataListener {
 
   void OnLeaderChange(const QuorumLeader& leader) override {
     if (broker_ == nullptr) return;
+    PublishControllers();
     data_loop_->Post([this, alive = std::weak_ptr<bool>(alive_), leader] {
       if (alive.expired()) return;
       leader_for_data_ = leader.leader;
@@ -66,7 +71,21 @@ class Node::Bridge final : public MetadataListener {
   NodeId leader_for_data() const { return leader_for_data_; }
 
  private:
+  // The broker learns where the controllers are, if that changed.
+  void PublishControllers() {
+    if (broker_ == nullptr) return;
+    std::map<NodeId, Endpoint> controllers = quorum_->VoterEndpoints();
+    if (controllers.empty() || controllers == controllers_) return;
+    controllers_ = controllers;
+    data_loop_->Post([this, alive = std::weak_ptr<bool>(alive_),
+                      controllers = std::move(controllers)]() mutable {
+      if (!alive.expired()) broker_->OnControllersChange(std::move(controllers));
+    });
+  }
+
   EventLoop* const data_loop_;
+  const RaftNode* quorum_ = nullptr;
+  std::map<NodeId, Endpoint> controllers_;  // as last published
   ImageLoader loader_;
   Broker* broker_ = nullptr;
   std::unique_ptr<QuorumController> controller_;
@@ -100,6 +119,7 @@ absl::Status Node::StartControl() {
   bridge_ = std::make_unique<Bridge>(seams_.control_loop, seams_.data_loop, stored);
   bridge_->SetImageStore(image_store_.get());
   raft_->AddListener(bridge_.get());
+  bridge_->SetQuorum(raft_.get());
   if (config_.is_controller) {
     ControllerConfig controller = MakeControllerConfig(config_, identity_);
     controller.bugs = seams_.controller_bugs;

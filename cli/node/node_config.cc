@@ -31,7 +31,10 @@ RaftConfig MakeRaftConfig(const ServerConfig& config, const NodeIdentity& identi
       std::find(config.log_dirs.begin(), config.log_dirs.end(), config.metadata_log_dir);
   raft.directory_id = identity.directory_ids[static_cast<size_t>(at - config.log_dirs.begin())];
   for (const VoterConfig& voter : config.voters) raft.voters[voter.id] = {voter.endpoint, Uuid()};
-  raft.is_voter = config.is_controller;
+  raft.bootstrap_servers = config.bootstrap_servers;
+  raft.is_controller = config.is_controller;
+  if (config.is_controller) raft.endpoint = config.controller_listener->advertised;
+  raft.auto_join = config.Bool("controller.quorum.auto.join.enable");
   raft.election_timeout = Millis(config.Int("controller.quorum.election.timeout.ms"));
   raft.fetch_timeout = Millis(config.Int("controller.quorum.fetch.timeout.ms"));
   raft.check_quorum_timeout = raft.fetch_timeout;

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "cli/config/config_keys.h"
 #include "cli/config/properties.h"
+#include "raft/voters_record.h"
 
 namespace quorate {
 namespace {
@@ -88,7 +89,16 @@ absl::StatusOr<std::vector<std::string>> FormatDirectories(
   }
   for (const std::string& directory : fresh) {
     Q_RETURN_IF_ERROR(files.CreateDirectories(directory));
-    const DirectoryIdentity identity{options.cluster_id, options.node_id, Uuid::Generate(random)};
+    DirectoryIdentity identity{options.cluster_id, options.node_id, Uuid::Generate(random)};
+    if (directory == options.metadata_directory) {
+      if (!options.metadata_directory_id.is_zero()) {
+        identity.directory_id = options.metadata_directory_id;
+      }
+      if (!options.first_voters.empty()) {
+        Q_RETURN_IF_ERROR(WriteBootstrapVoters(&files, directory + "/__cluster_metadata-0",
+                                               options.first_voters));
+      }
+    }
     Q_RETURN_IF_ERROR(files.WriteFileAtomically(MetaPath(directory), MetaText(identity)));
   }
   return fresh;

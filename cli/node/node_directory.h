@@ -16,6 +16,7 @@
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/uuid.h"
+#include "raft/core/voter_set.h"
 
 namespace quorate {
 
@@ -42,6 +43,12 @@ struct FormatOptions {
   std::string cluster_id;
   NodeId node_id;
   bool ignore_formatted = false;  // leave directories that are formatted (for this node) alone
+  // One of the directories gets this id; a zero one: all get fresh ones.
+  std::string metadata_directory = {};
+  Uuid metadata_directory_id = {};
+  // The first voters of the metadata quorum, left in the metadata directory before anything says
+  // that it is formatted; empty: none, they are configured, or found once this node runs.
+  raft::VoterSet first_voters = {};
 };
 
 // Formats all directories; none is touched if any is refused. Returns those that were formatted

@@ -27,6 +27,17 @@ class FakeQuorum final : public MetadataQuorum {
   LogIndex commit_index() const override { return commit_index_; }
   LogIndex log_end_index() const override { return log_end_; }
   // What is true of this node, and the replicas that the test set.
+  void ChangeVoters(VoterChange change, VoterChangeDone done) override {
+    voter_changes.push_back(change);
+    done(voter_change_result);
+  }
+  void ConfirmLeadership(std::function<void(const absl::Status&)> done) override {
+    done(leadership_confirmation);
+  }
+  absl::Status leadership_confirmation;
+  std::vector<VoterChange> voter_changes;
+  absl::Status voter_change_result;
+
   QuorumStatus Status() const override;
 
   // A new term, led by this node; earlier batches are committed first. The control record of the

@@ -38,6 +38,8 @@ enum class ApiKey : int16_t {
   kDescribeQuorum = 55,
   kDescribeCluster = 60,
   kDescribeTopicPartitions = 75,
+  kAddRaftVoter = 80,
+  kRemoveRaftVoter = 81,
 };
 
 // Versions of one API; all ranges are inclusive.

@@ -37,7 +37,9 @@ constexpr char kExpected[] =
     "44 IncrementalAlterConfigs 0-1 0 1\n"
     "55 DescribeQuorum 0-2 0 0\n"
     "60 DescribeCluster 0-2 0 0\n"
-    "75 DescribeTopicPartitions 0-0 0 0\n";
+    "75 DescribeTopicPartitions 0-0 0 0\n"
+    "80 AddRaftVoter 0-1 0 0\n"
+    "81 RemoveRaftVoter 0-0 0 0\n";
 
 TEST(ApiTableTest, IsTheExpectedOne) {
   std::ostringstream actual;

@@ -7,20 +7,33 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "raft/core/bug_switches.h"
 #include "raft/core/messages.h"
 #include "raft/core/term_starts.h"
+#include "raft/core/voter_history.h"
 #include "raft/core/voter_set.h"
 
 namespace quorate::raft {
 
 struct CoreConfig {
   ReplicaKey self;
-  // A node that is not in here is an observer.
+  // The voters where neither log nor snapshot names any: those of the configuration. A node that
+  // does not vote is an observer.
   VoterSet voters;
+  // An observer that may become a voter (a controller): it acknowledges only what is durable here,
+  // and votes when it is asked by its directory id. Voters of `voters` are so anyway.
+  bool electable = false;
+  // Whom an observer may ask for the leader besides the voters: stand-ins for addresses, each below
+  // kNoNode.
+  std::vector<NodeId> bootstrap;
+  // How recently an observer has to have fetched, and how many records it may lack, to be added.
+  Micros add_voter_silence = Millis(1000);
+  int64_t add_voter_lag = 1000;
 
   // How long an election may take before it is tried again; drawn from [1, 2) times this.
   Micros election_timeout = Millis(300);
@@ -46,6 +59,8 @@ struct InitialState {
   LogIndex log_start;
   LogIndex log_end;
   TermStarts term_starts;
+  // As the log and the snapshot have it. nullopt: neither names voters, CoreConfig::voters count.
+  std::optional<VoterHistory> voters;
 };
 
 }  // namespace quorate::raft

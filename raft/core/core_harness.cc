@@ -35,7 +35,6 @@ CoreCluster::CoreCluster(int voters, int observers, uint64_t seed, const BugSwit
   for (int i = 1; i <= voters + observers; ++i) {
     CoreNode node;
     node.id = NodeId(i);
-    node.observer = i > voters;
     nodes_.emplace(node.id, std::move(node));
   }
   for (auto& [id, node] : nodes_) Start(id);
@@ -44,12 +43,16 @@ CoreCluster::CoreCluster(int voters, int observers, uint64_t seed, const BugSwit
 void CoreCluster::Start(NodeId id) {
   CoreNode& node = nodes_.at(id);
   CoreConfig own = config;
-  own.self = {id, DirectoryOf(id, node.disk_number)};
+  own.self = KeyOf(id);
+  own.electable = dynamic_;
   InitialState initial;
+  VoterHistory voters(config.voters, dynamic_);
   initial.hard_state = node.hard;
   for (size_t i = 0; i < node.log.size(); ++i) {
     initial.term_starts.Append(node.log[i].term, LogIndex(static_cast<int64_t>(i)));
+    if (node.log[i].voters) voters.Append(LogIndex(static_cast<int64_t>(i)), *node.log[i].voters);
   }
+  initial.voters = std::move(voters);
   initial.log_end = LogIndex(static_cast<int64_t>(node.log.size()));
   node.core = std::make_unique<RaftCore>(own, std::move(initial));
   node.flush.reset();
@@ -100,8 +103,9 @@ void CoreCluster::StepWith(NodeId id, const Event& event, const Packet* cause) {
   Carry(node, node.core->Step(now, random_.Next(), event), cause);
 }
 
-void CoreCluster::Append(CoreNode& node, Term term, uint64_t value) {
-  Entry entry{term, value, 0};
+void CoreCluster::Append(CoreNode& node, Term term, uint64_t value,
+                         std::shared_ptr<const VoterSet> voters) {
+  Entry entry{term, value, 0, std::move(voters)};
   entry.chain = Mix(node.log.empty() ? 1 : node.log.back().chain,
                     Mix(value, static_cast<uint64_t>(term.value())));
   const auto index = static_cast<int64_t>(node.log.size());
@@ -119,9 +123,14 @@ void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
     node.durable = std::min(node.durable, node.log.size());
   }
   if (ready.append_fetched) {
-    for (const Entry& entry : cause->entries) Append(node, entry.term, entry.value);
+    for (const Entry& entry : cause->entries) Append(node, entry.term, entry.value, entry.voters);
   }
   if (ready.append_leader_change) Append(node, node.core->term(), next_value_++);
+  if (ready.append_voters) {
+    CheckVoterChange(node, *ready.append_voters);
+    Append(node, node.core->term(), next_value_++,
+           std::make_shared<const VoterSet>(*ready.append_voters));
+  }
   if (!node.flush && node.durable < node.log.size()) {
     node.flush = {LogIndex(static_cast<int64_t>(node.log.size())), node.core->truncations()};
   }
@@ -143,7 +152,8 @@ void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
         for (size_t i = from; i < end; ++i) {
           const LogIndex index(static_cast<int64_t>(i));
           packet.entries.push_back(node.log[i]);
-          answer->response.batches.push_back({node.log[i].term, index, index + 1});
+          answer->response.batches.push_back(
+              {node.log[i].term, index, index + 1, node.log[i].voters});
         }
       }
       packet.message = std::move(answer->response);
@@ -192,6 +202,7 @@ void CoreCluster::Deliver(size_t position) {
           const RequestId id{node.next_request++};
           node.callers[id] = {packet.from, packet.call};
           Step(packet.to, Request<M>{id, message});
+          if constexpr (std::is_same_v<M, VoteRequest>) CheckGrant(node, message);
         } else if constexpr (!std::is_same_v<M, std::monostate>) {
           StepWith(packet.to, Response<M>{packet.call, packet.from, message}, &packet);
         }
@@ -270,12 +281,98 @@ void CoreCluster::SetDisk(NodeId id, Term term, const std::vector<Term>& log) {
 
 void CoreCluster::ReplaceDisk(NodeId id) {
   CoreNode& node = nodes_.at(id);
+  node.log.resize(node.durable);
+  lost_disks_[KeyOf(id)] = node.log;
   ++node.disk_number;
-  node.observer = true;
   node.hard = HardState{};
   node.log.clear();
   node.durable = 0;
   terms_[id] = Term(0);
+}
+
+// --- Changes of the voters ---
+
+ReplicaKey CoreCluster::KeyOf(NodeId id) const {
+  return {id, DirectoryOf(id, nodes_.at(id).disk_number)};
+}
+
+void CoreCluster::MakeDynamic() {
+  dynamic_ = true;
+  bag_.clear();
+  for (auto& [id, node] : nodes_) Start(id);
+}
+
+std::string CoreCluster::ChangeVotersTo(NodeId leader, const VoterSet& next) {
+  CoreNode& node = nodes_.at(leader);
+  if (!node.core) return "the node is down";
+  const absl::Status checked = node.core->CheckVoterChange(next, now);
+  if (!checked.ok()) return std::string(checked.message());
+  Step(leader, ChangeVoters{next});
+  return "";
+}
+
+std::string CoreCluster::AddVoter(NodeId leader, NodeId id) {
+  if (!nodes_.at(leader).core) return "the node is down";
+  return ChangeVotersTo(leader, core(leader).voters().With(KeyOf(id), Endpoint{}));
+}
+
+std::string CoreCluster::RemoveVoter(NodeId leader, NodeId id) {
+  if (!nodes_.at(leader).core) return "the node is down";
+  const VoterSet& now_voting = core(leader).voters();
+  if (!now_voting.ContainsNode(id)) return "no voter";
+  return ChangeVotersTo(leader, now_voting.Without(id));
+}
+
+const VoterSet& CoreCluster::VotersOf(const CoreNode& node) const {
+  for (size_t i = node.log.size(); i > 0; --i) {
+    if (node.log[i - 1].voters) return *node.log[i - 1].voters;
+  }
+  return config.voters;
+}
+
+// Scenario D12: the voters are those of the log as it is, whatever became of it.
+void CoreCluster::CheckVoters(const CoreNode& node) {
+  const RaftCore& core = *node.core;
+  if (core.voters() != VotersOf(node)) Violated("I8: the voters are not those of the log");
+  const Role role = core.role();
+  const bool may_be_either = role == Role::kLeader || role == Role::kResigned;
+  bool votes = VotersOf(node).Contains(KeyOf(node.id));
+  if (!votes && core.voter_change_pending()) {  // its removal is not final
+    const auto last = static_cast<size_t>(core.voter_history().latest_index()->value());
+    votes = core.voter_history().At(LogIndex(static_cast<int64_t>(last))).Contains(KeyOf(node.id));
+  }
+  if (!may_be_either && (role == Role::kObserver) == votes) {
+    Violated("I8: an observer votes, or a voter observes");
+  }
+}
+
+// I8: one change that is not committed, and only behind a committed record of the leader's term
+// (scenario D1); one voter comes or goes. A record that changes nobody is free.
+void CoreCluster::CheckVoterChange(const CoreNode& node, const VoterSet& next) {
+  const VoterSet& before = VotersOf(node);
+  if (before.DistanceTo(next) > 1) Violated("I8: more than one voter changed at once");
+  if (before.DistanceTo(next) == 0) return;
+  const auto commit = static_cast<size_t>(node.core->commit_index().value());
+  for (size_t i = commit; i < node.log.size(); ++i) {
+    if (node.log[i].voters) Violated("I8: a second change of voters before the first is committed");
+  }
+  if (commit == 0 || node.log[commit - 1].term != node.core->term()) {
+    Violated("I8: a change of voters before a record of the term was committed");
+  }
+}
+
+// I9: one vote per term and disk, and never by a disk that was not asked.
+void CoreCluster::CheckGrant(const CoreNode& node, const VoteRequest& request) {
+  if (request.pre_vote || last_ready_.replies.empty()) return;
+  const auto* answer = std::get_if<VoteResponse>(&last_ready_.replies.back().message);
+  if (answer == nullptr || !answer->granted) return;
+  if (request.voter != KeyOf(node.id)) Violated("I9: a vote by a disk that was not asked");
+  const auto [it, first] = votes_.try_emplace({KeyOf(node.id), request.term}, request.candidate);
+  const bool voter_bug =
+      config.bugs.vote_without_persisting || config.bugs.forget_vote_on_step_down;
+  if (!first && it->second != request.candidate && !voter_bug) {
+    Violated("I9: two votes in a term");
+  }
 }
 
 void CoreCluster::Isolate(NodeId id) {
@@ -310,6 +407,7 @@ void CoreCluster::CheckAfterStep(CoreNode& node, const Ready& ready) {
     Violated("the core's log end is not the log's");
   }
   if (core.role() == Role::kLeader) CheckLeader(node);
+  if (dynamic_) CheckVoters(node);
   if (core.commit_index() < commits_[node.id]) Violated("I5: a commit index went back");
   if (core.commit_index() > commits_[node.id]) CheckCommit(node);
   commits_[node.id] = core.commit_index();
@@ -335,14 +433,25 @@ void CoreCluster::CheckCommit(CoreNode& node) {
       if (committed_[i] != node.log[i].chain) Violated("I5: a committed entry changed");
       continue;
     }
-    // First time: a majority must hold it durably.
+    // First time: a majority must hold it durably, of the voters as the leader has them.
+    const VoterSet& voters = VotersOf(node);
     size_t holders = 0;
     for (const auto& [id, other] : nodes_) {
-      if (!other.observer && other.durable > i && other.log[i].chain == node.log[i].chain) {
+      if (voters.Contains(KeyOf(id)) && other.durable > i &&
+          other.log[i].chain == node.log[i].chain) {
         ++holders;
       }
     }
-    if (holders < config.voters.majority()) Violated("I5: committed without a durable majority");
+    // A disk may be lost after it acknowledged and before the leader committed.
+    for (const auto& [key, log] : lost_disks_) {
+      if (voters.Contains(key) && log.size() > i && log[i].chain == node.log[i].chain) ++holders;
+    }
+    if (holders < voters.majority()) Violated("I5: committed without a durable majority");
+    const LogIndex index(static_cast<int64_t>(i));
+    if (node.log[i].voters &&
+        node.core->voter_history().At(index).DistanceTo(*node.log[i].voters) > 0) {
+      ++changes_;
+    }
     committed_.push_back(node.log[i].chain);
     committed_in_.push_back(node.core->term());
   }

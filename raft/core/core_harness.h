@@ -2,8 +2,8 @@
 //
 // CoreNode and CoreCluster: pure RaftCores with a log in memory, for tests. A CoreNode carries out
 // each Ready as a driver has to; a CoreCluster keeps the messages between the nodes in a bag that
-// a test (or a random scheduler) empties in any order, and checks invariants I1 to I5 of
-// docs' testing rules after every step.
+// a test (or a random scheduler) empties in any order, and checks invariants I1 to I5, I8 and I9
+// of docs' testing rules after every step.
 //
 // Pure; tests only.
 #pragma once
@@ -23,8 +23,9 @@ namespace quorate::raft {
 
 struct Entry {
   Term term;
-  uint64_t value = 0;  // unique per proposal
-  uint64_t chain = 0;  // hash of this entry and all before it
+  uint64_t value = 0;                                // unique per proposal
+  uint64_t chain = 0;                                // hash of this entry and all before it
+  std::shared_ptr<const VoterSet> voters = nullptr;  // of a voters record
 };
 
 // A message under way.
@@ -41,7 +42,6 @@ struct Packet {
 // One node: what is on its disk, and while it runs, its core.
 struct CoreNode {
   NodeId id;
-  bool observer = false;
   int disk_number = 0;  // how often its disk was replaced
   // Disk.
   HardState hard;
@@ -84,6 +84,18 @@ class CoreCluster {
   void Run(int steps);
   void RunUntilLeader(int max_steps = 400);
 
+  // Voters that can be changed: the first set counts as decided at formatting, and observers may
+  // become voters. Restarts all nodes; call it first.
+  void MakeDynamic();
+  // A leader takes `id` as it is into its voter set, or out of it. Returns why not; empty if done.
+  std::string AddVoter(NodeId leader, NodeId id);
+  std::string RemoveVoter(NodeId leader, NodeId id);
+  // Any other set.
+  std::string ChangeVotersTo(NodeId leader, const VoterSet& next);
+  ReplicaKey KeyOf(NodeId id) const;
+  // The voters by the node's log, committed or not (scenario D12); what the core has to say, too.
+  const VoterSet& VotersOf(const CoreNode& node) const;
+
   // Links: a cut one drops what is put on it; a caller learns of it if `notify_broken`.
   void Cut(NodeId a, NodeId b) { cut_[{a, b}] = cut_[{b, a}] = true; }
   void CutOneWay(NodeId from, NodeId to) { cut_[{from, to}] = true; }
@@ -103,6 +115,8 @@ class CoreCluster {
   const std::string& violation() const { return violation_; }
   const Ready& last_ready() const { return last_ready_; }
   uint64_t steps() const { return steps_; }
+  // Committed changes of who votes.
+  int64_t changes() const { return changes_; }
   int64_t elections() const { return static_cast<int64_t>(leaders_.size()); }
 
   MonoTime now;
@@ -112,7 +126,11 @@ class CoreCluster {
 
  private:
   void Carry(CoreNode& node, Ready ready, const Packet* cause);
-  void Append(CoreNode& node, Term term, uint64_t value);
+  void Append(CoreNode& node, Term term, uint64_t value,
+              std::shared_ptr<const VoterSet> voters = nullptr);
+  void CheckVoters(const CoreNode& node);
+  void CheckVoterChange(const CoreNode& node, const VoterSet& next);
+  void CheckGrant(const CoreNode& node, const VoteRequest& request);
   void SendPacket(Packet packet);
   void CheckAfterStep(CoreNode& node, const Ready& ready);
   void CheckLeader(CoreNode& node);
@@ -125,12 +143,16 @@ class CoreCluster {
   std::map<std::pair<NodeId, NodeId>, bool> cut_;
   SeededRandom random_;
   uint64_t next_value_ = 1;
-  std::map<Term, NodeId> leaders_;                       // I1
-  std::map<std::pair<int64_t, Term>, uint64_t> chains_;  // I3
-  std::vector<uint64_t> committed_;                      // chain hash per index: I4, I5
-  std::vector<Term> committed_in_;                       // the term in which it was: I4
-  std::map<NodeId, Term> terms_;                         // I2
-  std::map<NodeId, LogIndex> commits_;                   // I5
+  std::map<Term, NodeId> leaders_;                           // I1
+  std::map<std::pair<int64_t, Term>, uint64_t> chains_;      // I3
+  std::vector<uint64_t> committed_;                          // chain hash per index: I4, I5
+  std::vector<Term> committed_in_;                           // the term in which it was: I4
+  std::map<NodeId, Term> terms_;                             // I2
+  std::map<NodeId, LogIndex> commits_;                       // I5
+  std::map<std::pair<ReplicaKey, Term>, ReplicaKey> votes_;  // I9
+  std::map<ReplicaKey, std::vector<Entry>> lost_disks_;      // what was durable on them
+  bool dynamic_ = false;
+  int64_t changes_ = 0;
   std::string violation_;
   Ready last_ready_;
   uint64_t steps_ = 0;

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "raft/core/messages.h"
+#include "raft/core/voter_set.h"
 
 namespace quorate::raft {
 
@@ -61,6 +62,19 @@ struct Flushed {
 // the timers, so that a slow disk is not taken for a dead leader (scenario C19).
 struct StatePersisted {};
 
+// A voters record with `next` is to be appended. REQUIRES: RaftCore::CheckVoterChange(next) is OK.
+struct ChangeVoters {
+  VoterSet next;
+};
+
+// Somebody wants to read what is committed now, and no less (dissertation 6.4; scenario C17). The
+// leader starts a round: its answers carry the round's number, and fetches of a majority that carry
+// it back were sent after this event, so no other leader had committed anything before it. The
+// outcome comes in Ready::reads, of this step or a later one.
+struct ReadBarrier {
+  uint64_t id = 0;  // chosen by the driver, never reused
+};
+
 // The node is going away: a leader hands over, and no campaign starts any more.
 struct Shutdown {};
 
@@ -68,6 +82,6 @@ using Event =
     std::variant<Tick, Request<VoteRequest>, Request<FetchRequest>, Request<BeginTermRequest>,
                  Request<EndTermRequest>, Response<VoteResponse>, Response<FetchResponse>,
                  Response<BeginTermResponse>, Response<EndTermResponse>, CallFailed, FetchBroken,
-                 Appended, Flushed, StatePersisted, Shutdown>;
+                 Appended, Flushed, StatePersisted, ChangeVoters, ReadBarrier, Shutdown>;
 
 }  // namespace quorate::raft

@@ -18,6 +18,7 @@ struct FetcherState {
   NodeId source = kNoNode;          // the leader, or for an observer the voter it asks
   std::optional<CallId> in_flight;  // at most one fetch at a time
   LogIndex fetch_index;             // of the one in flight
+  uint64_t read_round = 0;          // the latest that the source told
   bool sign_of_life = false;        // the one in flight asks for no records
   bool heard = false;               // the source answered as leader since we follow it
   bool link_broken = false;         // the last fetch failed

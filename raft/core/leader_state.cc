@@ -11,15 +11,34 @@ constexpr Micros kForgetObserverAfter = std::chrono::minutes(5);
 }  // namespace
 
 LeaderState::LeaderState(NodeId self, const VoterSet& voters, LogIndex term_start, MonoTime now)
-    : next_begin_term(now),
-      self_(self),
-      voters_(voters),
-      term_start_(term_start),
-      became_leader_(now) {
-  for (const auto& [node, directory] : voters_.voters()) {
+    : next_begin_term(now), self_(self), term_start_(term_start), became_leader_(now) {
+  SetVoters(voters, now);
+}
+
+void LeaderState::SetVoters(const VoterSet& voters, MonoTime now) {
+  const std::map<NodeId, ReplicaProgress> before = std::move(voter_progress_);
+  voters_ = voters;
+  self_votes_ = voters.ContainsNode(self_);
+  voter_progress_.clear();
+  for (const auto& [node, progress] : before) {
+    if (progress.fetched && !voters.Contains(progress.key)) {
+      observer_progress_[progress.key] = progress;
+    }
+  }
+  for (const auto& [node, voter] : voters_.voters()) {
     if (node == self_) continue;
     ReplicaProgress progress;
-    progress.key = {node, directory};
+    progress.key = {node, voter.directory};
+    progress.last_fetch = now;  // its silence counts from here
+    const auto known = before.find(node);
+    const auto observer = observer_progress_.find(progress.key);
+    if (known != before.end() && voters_.Contains(known->second.key)) {
+      progress = known->second;
+    } else if (observer != observer_progress_.end()) {
+      // Its index is durable: one that says it never votes is not added.
+      progress = observer->second;
+      observer_progress_.erase(observer);
+    }
     voter_progress_[node] = progress;
   }
 }
@@ -35,8 +54,9 @@ ReplicaProgress& LeaderState::ProgressFor(const ReplicaKey& key, MonoTime now) {
 }
 
 void LeaderState::NoteFetch(const ReplicaKey& key, LogIndex match_end, LogIndex log_end,
-                            MonoTime now) {
+                            MonoTime now, bool observer_only) {
   ReplicaProgress& progress = ProgressFor(key, now);
+  progress.observer_only = observer_only;
   if (match_end >= log_end) {
     progress.caught_up = true;
     progress.last_caught_up = now;
@@ -62,17 +82,36 @@ void LeaderState::NoteContact(const ReplicaKey& key, MonoTime now) {
   progress.last_fetch = now;
 }
 
+const ReplicaProgress* LeaderState::Find(const ReplicaKey& key) const {
+  const auto voter = voter_progress_.find(key.node);
+  if (voter != voter_progress_.end() && voter->second.key == key) {
+    return voter->second.fetched ? &voter->second : nullptr;
+  }
+  const auto observer = observer_progress_.find(key);
+  return observer == observer_progress_.end() ? nullptr : &observer->second;
+}
+
+size_t LeaderState::CountPresent(const VoterSet& voters, MonoTime since) const {
+  size_t present = voters.ContainsNode(self_) ? 1 : 0;
+  for (const ReplicaProgress& progress : Replicas()) {
+    if (progress.fetched && progress.last_fetch > since && voters.Contains(progress.key)) ++present;
+  }
+  return present;
+}
+
 LogIndex LeaderState::MajorityEnd(LogIndex own_end) const {
-  std::vector<LogIndex> ends = {own_end};
+  std::vector<LogIndex> ends;
+  if (self_votes_) ends.push_back(own_end);
   for (const auto& [node, progress] : voter_progress_) ends.push_back(progress.match_end);
   return ReachedByMajority(std::move(ends));
 }
 
 MonoTime LeaderState::QuorumLostAt(Micros timeout) const {
   if (voter_progress_.empty()) return MonoTime::Max();
-  std::vector<MonoTime> contacts = {MonoTime::Max()};  // the leader itself
+  std::vector<MonoTime> contacts;
+  if (self_votes_) contacts.push_back(MonoTime::Max());
   for (const auto& [node, progress] : voter_progress_) {
-    contacts.push_back(progress.fetched ? progress.last_fetch : became_leader_);
+    contacts.push_back(std::max(progress.last_fetch, became_leader_));
   }
   return ReachedByMajority(std::move(contacts)) + timeout;
 }
@@ -134,6 +173,32 @@ std::vector<ParkedFetch> LeaderState::TakeAll() {
   for (const auto& [key, fetch] : parked_) all.push_back(fetch);
   parked_.clear();
   return all;
+}
+
+void LeaderState::NoteRound(const ReplicaKey& key, uint64_t round, MonoTime now) {
+  if (round == 0 || round > read_round_) return;
+  ReplicaProgress& progress = ProgressFor(key, now);
+  if (progress.key == key) progress.read_round = std::max(progress.read_round, round);
+}
+
+std::vector<uint64_t> LeaderState::TakeConfirmedReads() {
+  std::vector<uint64_t> rounds;
+  if (self_votes_) rounds.push_back(read_round_);
+  for (const auto& [node, progress] : voter_progress_) rounds.push_back(progress.read_round);
+  const uint64_t confirmed = ReachedByMajority(std::move(rounds));
+  std::vector<uint64_t> ids;
+  while (!reads_.empty() && reads_.front().round <= confirmed) {
+    ids.push_back(reads_.front().id);
+    reads_.erase(reads_.begin());
+  }
+  return ids;
+}
+
+std::vector<uint64_t> LeaderState::TakeReads() {
+  std::vector<uint64_t> ids;
+  for (const Read& read : reads_) ids.push_back(read.id);
+  reads_.clear();
+  return ids;
 }
 
 MonoTime LeaderState::NextParkedDeadline() const {

@@ -24,11 +24,13 @@ struct ReplicaProgress {
   // End of what is verified to match the leader's log and is durable there (a voter's; an
   // observer's need not be). Exclusive.
   LogIndex match_end;
-  bool fetched = false;  // in this term; else the rest means nothing
+  bool fetched = false;        // in this term; else the rest means nothing
+  bool observer_only = false;  // by its own word never a voter; match_end need not be durable
   MonoTime last_fetch;
   bool caught_up = false;  // ever, in this term
   MonoTime last_caught_up;
   LogIndex leader_end_at_last_fetch;
+  uint64_t read_round = 0;  // the latest round that it carried back
 };
 
 // A fetch that waits for something new.
@@ -45,20 +47,31 @@ class LeaderState {
   // The leader's term begins with the record at `term_start`.
   LeaderState(NodeId self, const VoterSet& voters, LogIndex term_start, MonoTime now);
 
+  // The voters change; what is known of a replica stays known. The leader itself need not be among
+  // them any more: then neither its log nor its presence counts (scenario D3).
+  void SetVoters(const VoterSet& voters, MonoTime now);
+
   LogIndex term_start() const { return term_start_; }
 
   // `key` showed that its log matches up to `match_end`. Voters are told from observers by
   // `voters`; observers silent for 5 minutes are forgotten.
-  void NoteFetch(const ReplicaKey& key, LogIndex match_end, LogIndex log_end, MonoTime now);
+  void NoteFetch(const ReplicaKey& key, LogIndex match_end, LogIndex log_end, MonoTime now,
+                 bool observer_only = false);
 
   // `key` lives, but its log does not match (yet).
   void NoteContact(const ReplicaKey& key, MonoTime now);
 
+  // What is known of `key`, voter or not; null if it never fetched in this term.
+  const ReplicaProgress* Find(const ReplicaKey& key) const;
+
+  // How many of `voters` fetched after `since`; the leader itself is one if it is among them.
+  size_t CountPresent(const VoterSet& voters, MonoTime since) const;
+
   // The largest index that a majority of voters, `own_end` being the leader's, hold durably.
   LogIndex MajorityEnd(LogIndex own_end) const;
 
-  // When the last fetch of a majority (the leader counts as always here) becomes `timeout` old;
-  // Max() for a single voter.
+  // When the last fetch of a majority (the leader, if it votes, counts as always here) becomes
+  // `timeout` old; Max() if the leader is the only voter.
   MonoTime QuorumLostAt(Micros timeout) const;
 
   // Voters that have not fetched for `silence`, or not yet in this term.
@@ -67,7 +80,7 @@ class LeaderState {
   // The other voters, longest log first, then by node id.
   std::vector<NodeId> VotersByProgress() const;
 
-  // Everyone who fetched, voters first; the leader itself is not among them.
+  // All voters and everyone else who fetched, voters first; the leader itself is not among them.
   std::vector<ReplicaProgress> Replicas() const;
 
   // Parked fetches: one per replica. Park returns the fetch it takes the place of, if any.
@@ -79,6 +92,16 @@ class LeaderState {
   std::vector<ParkedFetch> TakeAll();
   MonoTime NextParkedDeadline() const;
 
+  // Rounds of reads (ReadBarrier), numbered from 1 in each term.
+  uint64_t read_round() const { return read_round_; }
+  void BeginRead(uint64_t id) { reads_.push_back({id, ++read_round_}); }
+  // `key` carried `round` back.
+  void NoteRound(const ReplicaKey& key, uint64_t round, MonoTime now);
+  // Takes out the reads whose round a majority of the voters carried back.
+  std::vector<uint64_t> TakeConfirmedReads();
+  std::vector<uint64_t> TakeReads();
+  bool has_reads() const { return !reads_.empty(); }
+
   MonoTime next_begin_term;  // when silent voters are told again who leads
 
  private:
@@ -86,11 +109,18 @@ class LeaderState {
 
   NodeId self_;
   VoterSet voters_;
+  bool self_votes_ = false;
   LogIndex term_start_;
   MonoTime became_leader_;
   std::map<NodeId, ReplicaProgress> voter_progress_;  // without self
   std::map<ReplicaKey, ReplicaProgress> observer_progress_;
   std::map<ReplicaKey, ParkedFetch> parked_;
+  struct Read {
+    uint64_t id;
+    uint64_t round;
+  };
+  std::vector<Read> reads_;  // by round
+  uint64_t read_round_ = 0;
 };
 
 }  // namespace quorate::raft

@@ -10,10 +10,12 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <ostream>
 #include <vector>
 
 #include "base/ids.h"
+#include "base/network.h"
 #include "base/uuid.h"
 
 namespace quorate::raft {
@@ -41,6 +43,8 @@ struct HardState {
 struct VoteRequest {
   Term term;
   ReplicaKey candidate;
+  // Whose vote is asked for, as the candidate's voter set has it. A zero directory is "any".
+  ReplicaKey voter;
   LogIndex log_end;
   Term last_log_term;  // 0 if the log is empty
   bool pre_vote = false;
@@ -51,6 +55,7 @@ struct VoteResponse {
   NodeId leader = kNoNode;
   bool granted = false;
   bool pre_vote = false;
+  Endpoint leader_endpoint = {};  // the drivers' affair, here and below: empty if not known
 };
 
 struct FetchRequest {
@@ -61,6 +66,9 @@ struct FetchRequest {
   LogIndex known_commit;    // exclusive
   int32_t max_wait_ms = 0;  // how long the answer may be held back while there is nothing new
   int32_t max_bytes = 0;    // of records; 0: none wanted, answer at once (a sign of life)
+  // The sender votes never (a broker): what it fetched need not be durable there.
+  bool observer_only = false;
+  uint64_t read_round = 0;  // the latest one that this leader told in this term; see ReadBarrier
 };
 
 enum class FetchOutcome {
@@ -72,12 +80,15 @@ enum class FetchOutcome {
   kSnapshotNeeded,
 };
 
+class VoterSet;
+
 // The extent of one record batch: all its records have one term. end > first.
 struct BatchSpan {
   Term term;
   LogIndex first;
   LogIndex end;
-  bool operator==(const BatchSpan&) const = default;
+  // Not null: the batch is a voters record, its only one, and brings this set.
+  std::shared_ptr<const VoterSet> voters = nullptr;
 };
 
 struct FetchResponse {
@@ -90,11 +101,14 @@ struct FetchResponse {
   LogIndex commit_index;
   LogIndex log_start;
   std::vector<BatchSpan> batches;  // the bytes stay with the driver
+  uint64_t read_round = 0;
+  Endpoint leader_endpoint = {};
 };
 
 struct BeginTermRequest {
   Term term;
   NodeId leader = kNoNode;
+  Endpoint leader_endpoint = {};
 };
 
 struct BeginTermResponse {

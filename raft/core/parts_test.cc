@@ -5,6 +5,7 @@
 #include "raft/core/role.h"
 #include "raft/core/term_starts.h"
 #include "raft/core/vote_tally.h"
+#include "raft/core/voter_history.h"
 #include "raft/core/voter_set.h"
 
 namespace quorate::raft {
@@ -51,7 +52,7 @@ TEST(Majority, AgreesWithCountingOverRandomValues) {
 
 TEST(VoterSet, AZeroDirectoryStandsForAnyAndAStatedOneForItself) {
   const Uuid disk({1}), other({2});
-  VoterSet voters({{NodeId(1), Uuid()}, {NodeId(2), disk}});
+  VoterSet voters(std::map<NodeId, Uuid>{{NodeId(1), Uuid()}, {NodeId(2), disk}});
   EXPECT_TRUE(voters.Contains({NodeId(1), other}));
   EXPECT_TRUE(voters.Contains({NodeId(2), disk}));
   EXPECT_FALSE(voters.Contains({NodeId(2), other}));
@@ -59,7 +60,7 @@ TEST(VoterSet, AZeroDirectoryStandsForAnyAndAStatedOneForItself) {
 }
 
 TEST(VoteTally, CountsEachNodeOnceAndKnowsWhenItIsLost) {
-  VoterSet voters({{NodeId(1), {}}, {NodeId(2), {}}, {NodeId(3), {}}});
+  VoterSet voters(std::map<NodeId, Uuid>{{NodeId(1), {}}, {NodeId(2), {}}, {NodeId(3), {}}});
   VoteTally tally(NodeId(1), CallId{10});
   EXPECT_FALSE(tally.IsOfThisRound(CallId{9}));
   tally.Count(NodeId(2), false);
@@ -85,6 +86,79 @@ TEST(Role, NobodyLeadsWithoutBeingCandidateAndObserversStay) {
   }
   EXPECT_TRUE(MayBecomeInSameTerm(Role::kCandidate, Role::kLeader));
   EXPECT_FALSE(MayBecomeInSameTerm(Role::kResigned, Role::kFollower));
+}
+
+// --- Voters that change (KIP-853) ---
+
+const Endpoint kAt{"host", 9093};
+
+VoterSet Three() {
+  return VoterSet(std::map<NodeId, Voter>{
+      {NodeId(1), {Uuid({1}), kAt}}, {NodeId(2), {Uuid({2}), kAt}}, {NodeId(3), {Uuid({3}), kAt}}});
+}
+
+TEST(VoterSet, WithAddsAVoterOrReplacesItsEntry) {
+  const VoterSet four = Three().With({NodeId(4), Uuid({4})}, kAt);
+  EXPECT_EQ(four.size(), 4u);
+  EXPECT_EQ(four.majority(), 3u);
+  EXPECT_TRUE(four.Contains({NodeId(4), Uuid({4})}));
+  const VoterSet moved = Three().With({NodeId(3), Uuid({3})}, Endpoint{"other", 1});
+  EXPECT_EQ(moved.size(), 3u);
+  EXPECT_EQ(moved.Find(NodeId(3))->endpoint.host, "other");
+  EXPECT_EQ(moved.DistanceTo(Three()), 0u);
+}
+
+TEST(VoterSet, WithoutRemembersWhoWasRemovedUntilItIsAddedAgain) {  // D5
+  const ReplicaKey three{NodeId(3), Uuid({3})};
+  const VoterSet two = Three().Without(NodeId(3));
+  EXPECT_FALSE(two.ContainsNode(NodeId(3)));
+  EXPECT_TRUE(two.WasRemoved(three));
+  EXPECT_FALSE(two.WasRemoved({NodeId(3), Uuid({33})}));  // another disk
+  EXPECT_FALSE(two.With(three, kAt).WasRemoved(three));
+}
+
+TEST(VoterSet, WithoutRemembersABoundedNumber) {
+  VoterSet set = Three();
+  for (int i = 10; i < 10 + 2 * static_cast<int>(VoterSet::kMaxRemoved); ++i) {
+    set = set.With({NodeId(i), Uuid({9})}, kAt).Without(NodeId(i));
+  }
+  EXPECT_EQ(set.removed().size(), VoterSet::kMaxRemoved);
+}
+
+TEST(VoterSet, DistanceCountsVotersThatComeAndGo) {
+  EXPECT_EQ(Three().DistanceTo(Three().Without(NodeId(1))), 1u);
+  EXPECT_EQ(Three().DistanceTo(Three().With({NodeId(4), Uuid({4})}, kAt)), 1u);
+  // The same node with another disk is another voter: one goes, one comes (D11).
+  EXPECT_EQ(Three().DistanceTo(Three().With({NodeId(3), Uuid({33})}, kAt)), 2u);
+  // A directory that was not written down may be that one.
+  const VoterSet configured(
+      std::map<NodeId, Uuid>{{NodeId(1), {}}, {NodeId(2), {}}, {NodeId(3), {}}});
+  EXPECT_EQ(configured.DistanceTo(Three()), 0u);
+}
+
+TEST(VoterHistory, TheLastRecordCountsAndTruncationTakesItBack) {  // D12
+  VoterHistory history(Three(), true);
+  EXPECT_FALSE(history.latest_index().has_value());
+  history.Append(LogIndex(5), Three().Without(NodeId(3)));
+  history.Append(LogIndex(9), Three().Without(NodeId(3)).With({NodeId(4), Uuid({4})}, kAt));
+  EXPECT_EQ(history.latest_index(), LogIndex(9));
+  EXPECT_TRUE(history.latest().ContainsNode(NodeId(4)));
+  EXPECT_EQ(history.At(LogIndex(5)), Three());  // the record at 5 is not in a log that ends there
+  EXPECT_EQ(history.At(LogIndex(6)).size(), 2u);
+  history.TruncateTo(LogIndex(9));
+  EXPECT_EQ(history.latest_index(), LogIndex(5));
+  history.TruncateTo(LogIndex(5));
+  EXPECT_EQ(history.latest(), Three());
+}
+
+TEST(VoterHistory, IsDynamicOnceTheQuorumOrTheFormattingNamedVoters) {  // kraft.version
+  EXPECT_FALSE(VoterHistory(Three()).dynamic());
+  EXPECT_TRUE(VoterHistory(Three(), true).dynamic());
+  VoterHistory upgraded{Three()};
+  upgraded.Append(LogIndex(3), Three());
+  EXPECT_TRUE(upgraded.dynamic());
+  upgraded.TruncateTo(LogIndex(2));
+  EXPECT_FALSE(upgraded.dynamic());
 }
 
 }  // namespace

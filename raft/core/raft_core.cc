@@ -9,15 +9,16 @@ namespace quorate::raft {
 
 RaftCore::RaftCore(const CoreConfig& config, InitialState initial)
     : config_(config),
-      is_voter_(config.voters.Contains(config.self)),
+      electable_(config.electable || config.voters.Contains(config.self)),
       hard_(initial.hard_state),
       log_start_(initial.log_start),
       log_end_(initial.log_end),
       durable_end_(initial.log_end),
       commit_(initial.log_start),
-      term_starts_(std::move(initial.term_starts)) {
+      term_starts_(std::move(initial.term_starts)),
+      voter_history_(initial.voters ? *std::move(initial.voters) : VoterHistory(config.voters)) {
   QCHECK_LE(log_start_, log_end_);
-  role_ = is_voter_ ? Role::kUnattached : Role::kObserver;
+  role_ = may_campaign() ? Role::kUnattached : Role::kObserver;
 }
 
 Ready RaftCore::Start(MonoTime now, uint64_t random) {
@@ -32,9 +33,9 @@ Ready RaftCore::Start(MonoTime now, uint64_t random) {
     BecomeLeader();
     return EndStep();
   }
-  if (!is_voter_) {
-    ObserveFrom(NextVoterToAsk(kNoNode), now_);
-  } else if (config_.voters.size() == 1) {
+  if (!may_campaign()) {
+    ObserveFrom(NextToAsk(kNoNode), now_);
+  } else if (voters().size() == 1 && is_voter()) {
     campaign_at_ = now_;
     Handle(Tick{});
   } else {
@@ -76,7 +77,7 @@ MonoTime RaftCore::NextWake() const {
     case Role::kFollower:
     case Role::kObserver: {
       MonoTime next = std::min(NextFetchAt(), fetcher_.deadline);
-      if (is_voter_ && !stopping_) next = std::min(next, fetcher_.campaign_at);
+      if (may_campaign() && !stopping_) next = std::min(next, fetcher_.campaign_at);
       return next;
     }
     default:
@@ -125,7 +126,7 @@ void RaftCore::Handle(const Flushed& event) {
   durable_end_ = std::max(durable_end_, end);
   if (role_ == Role::kLeader) {
     MaybeAdvanceCommit();
-  } else if (role_ == Role::kFollower) {
+  } else if (role_ == Role::kFollower || (role_ == Role::kObserver && electable_)) {
     MaybeFetch();
   }
 }
@@ -159,7 +160,7 @@ void RaftCore::Handle(const CallFailed& event) {
     // Nobody waits for a node that cannot be reached: if no majority is left, try again soon.
     if (!tally_.IsOfThisRound(event.call)) return;
     tally_.Count(event.to, false);
-    if (tally_.Lost(config_.voters)) {
+    if (tally_.Lost(voters())) {
       campaign_at_ = std::min(
           campaign_at_, now_ + Between(config_.election_timeout / 4, config_.election_timeout));
     }
@@ -172,8 +173,8 @@ void RaftCore::AdoptTerm(Term term, NodeId leader) {
   hard_ = HardState{term, ReplicaKey{}, known ? leader : kNoNode};
   ended_leader_ = kNoNode;
   Persist();
-  if (!is_voter_) {
-    ObserveFrom(known ? leader : NextVoterToAsk(fetcher_.source), now_);
+  if (!may_campaign()) {
+    ObserveFrom(known ? leader : NextToAsk(fetcher_.source), now_, true);
   } else if (known) {
     BecomeFollower(leader, true);
   } else {
@@ -195,6 +196,7 @@ void RaftCore::SetRole(Role role, bool higher_term) {
     for (const ParkedFetch& fetch : leader_->TakeAll()) {
       AnswerFetchWith(fetch.id, FetchOutcome::kNotLeader);
     }
+    for (uint64_t id : leader_->TakeReads()) ready_.reads.push_back({id, false});
     leader_.reset();
   }
 }
@@ -215,8 +217,8 @@ void RaftCore::BecomeFollower(NodeId leader, bool higher_term) {
   MaybeFetch();
 }
 
-void RaftCore::ObserveFrom(NodeId source, MonoTime fetch_at) {
-  SetRole(Role::kObserver, false);
+void RaftCore::ObserveFrom(NodeId source, MonoTime fetch_at, bool higher_term) {
+  SetRole(Role::kObserver, higher_term);
   fetcher_.source = source;
   fetcher_.last_answer = now_;
   fetcher_.deadline = fetch_at + config_.fetch_timeout;
@@ -234,15 +236,43 @@ void RaftCore::SetCommit(LogIndex commit) {
   ready_.commit_index = commit;
 }
 
-void RaftCore::AppendSpan(Term term, LogIndex first, LogIndex end) {
+void RaftCore::AppendSpan(Term term, LogIndex first, LogIndex end,
+                          const std::shared_ptr<const VoterSet>& voters) {
   QCHECK_EQ(first, log_end_);
   QCHECK_GT(end, first);
   term_starts_.Append(term, first);
   log_end_ = end;
+  if (voters) voter_history_.Append(first, *voters);
+}
+
+void RaftCore::VotersMayHaveChanged() {
+  if (role_ == Role::kLeader) return leader_->SetVoters(voters(), now_);
+  const bool follows = role_ == Role::kFollower && !may_campaign();
+  const bool observes = role_ == Role::kObserver && may_campaign();
+  if (!follows && !observes) return;
+  // The source goes on to be the leader, and the fetching goes on as it was.
+  const FetcherState kept = fetcher_;
+  SetRole(follows ? Role::kObserver : Role::kFollower, false);
+  fetcher_ = kept;
+  fetcher_.campaign_at = MonoTime::Max();
+}
+
+bool RaftCore::may_campaign() const {
+  if (is_voter()) return true;
+  return voter_change_pending() &&
+         voter_history_.At(*voter_history_.latest_index()).Contains(config_.self);
+}
+
+bool RaftCore::voter_change_pending() const {
+  const std::optional<LogIndex> last = voter_history_.latest_index();
+  return last && *last >= commit_;
 }
 
 bool RaftCore::IsPlausibleLeader(NodeId node) const {
-  return node != kNoNode && node != config_.self.node && config_.voters.ContainsNode(node);
+  if (node < NodeId(0) || node == config_.self.node) return false;
+  // Where voters come and go, the leader may be one that this node does not know yet, or one that
+  // is removing itself.
+  return voters().ContainsNode(node) || voters().empty() || voter_history_.dynamic();
 }
 
 Micros RaftCore::Between(Micros low, Micros high) {

@@ -10,15 +10,18 @@
 //
 // Thread-compatible: owned by the Raft loop, through its driver (raft/raft_node.h).
 // Invariants: term and commit index never go back; per term at most one vote; commit <= log end;
-// a leader never truncates.
-// Source: Ongaro's dissertation, chapters 3, 6 and 9.6; KIP-595, KIP-996.
+// a leader never truncates; the voters are those of the last voters record in the log, committed or
+// not, and at most one such record is not committed.
+// Source: Ongaro's dissertation, chapters 3, 4, 6 and 9.6; KIP-595, KIP-853, KIP-996.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/random.h"
@@ -30,6 +33,7 @@
 #include "raft/core/role.h"
 #include "raft/core/term_starts.h"
 #include "raft/core/vote_tally.h"
+#include "raft/core/voter_history.h"
 
 namespace quorate::raft {
 
@@ -47,6 +51,15 @@ class RaftCore {
   // REQUIRES: the previous Ready was carried out (ready.h).
   Ready Step(MonoTime now, uint64_t random, const Event& event);
 
+  // OK if ChangeVoters{next} may be stepped now.
+  // ERRORS, each with what to do: kFailedPrecondition: not the active leader (no record of this
+  // term is committed yet, scenario D1), or the voters are those of the configuration;
+  // kUnavailable: the change before it is not committed (D6), a voter to be added lags, or too few
+  // of the next voters have fetched of late to commit anything, this change included;
+  // kInvalidArgument: no voter would be left, more than one would come or go, or the new one is not
+  // known here or says that it never votes.
+  absl::Status CheckVoterChange(const VoterSet& next, MonoTime now) const;
+
   Role role() const { return role_; }
   Term term() const { return hard_.term; }
   NodeId leader() const;
@@ -56,9 +69,17 @@ class RaftCore {
   LogIndex log_end() const { return log_end_; }
   LogIndex durable_end() const { return durable_end_; }
   LogIndex commit_index() const { return commit_; }
+  const CoreConfig& config() const { return config_; }
   const HardState& hard_state() const { return hard_; }
   const TermStarts& term_starts() const { return term_starts_; }
-  bool is_voter() const { return is_voter_; }
+  bool is_voter() const { return voters().Contains(config_.self); }
+  // True if this node is a voter, or its removal is not known to be committed: only with its help,
+  // perhaps, can that still be (dissertation 4.2.2). Else it observes.
+  bool may_campaign() const;
+  const VoterSet& voters() const { return voter_history_.latest(); }
+  const VoterHistory& voter_history() const { return voter_history_; }
+  // True while the last voters record may still be truncated away, as far as this node knows.
+  bool voter_change_pending() const;
   // How often the log was truncated; see Flushed.
   uint64_t truncations() const { return truncations_; }
   // Null unless leader.
@@ -74,6 +95,8 @@ class RaftCore {
   void Handle(const Appended& event);
   void Handle(const Flushed& event);
   void Handle(const StatePersisted& event);
+  void Handle(const ChangeVoters& event);
+  void Handle(const ReadBarrier& event);
   void Handle(const Shutdown& event);
   void Handle(const CallFailed& event);
   void BeginStep(MonoTime now, uint64_t random);
@@ -84,10 +107,14 @@ class RaftCore {
   void SetRole(Role role, bool higher_term);
   void BecomeUnattached(bool higher_term, MonoTime campaign_at);
   void BecomeFollower(NodeId leader, bool higher_term);
-  void ObserveFrom(NodeId source, MonoTime fetch_at);
+  void ObserveFrom(NodeId source, MonoTime fetch_at, bool higher_term = false);
   void Persist() { ready_.persist = hard_; }
   void SetCommit(LogIndex commit);
-  void AppendSpan(Term term, LogIndex first, LogIndex end);
+  void AppendSpan(Term term, LogIndex first, LogIndex end,
+                  const std::shared_ptr<const VoterSet>& voters = nullptr);
+  // The set in force may be another one: who follows becomes an observer, or the other way round;
+  // a leader counts others.
+  void VotersMayHaveChanged();
   bool IsPlausibleLeader(NodeId node) const;
   Micros Between(Micros low, Micros high);
   MonoTime ElectionDeadline();  // now + [1, 2) election timeouts
@@ -106,6 +133,8 @@ class RaftCore {
   // True if `request` gets our vote or pre-vote; a vote is then noted and persisted.
   bool DecideVote(const VoteRequest& request);
   bool DecidePreVote(const VoteRequest& request);
+  // True if the vote asked for is this node's to give, to this candidate.
+  bool MayVote(const VoteRequest& request) const;
   bool HearsLeader() const;
   bool IsUpToDate(const VoteRequest& request) const;
 
@@ -115,6 +144,8 @@ class RaftCore {
   void Handle(const Response<BeginTermResponse>& event);
   void Handle(const Response<EndTermResponse>& event);
   void BecomeLeader();
+  void AppendVoters(const VoterSet& voters);
+  void ConfirmReads();
   void Resign(const char* why);
   void LeaderTick();
   void AnnounceTerm(const std::vector<NodeId>& voters);
@@ -131,14 +162,18 @@ class RaftCore {
   void HandleFetchFailed();
   bool CheckSpans(const FetchResponse& response);
   void NoteLeaderAnswered();
+  void NoteReadRound(const FetchResponse& response);
   void MaybeFetch();
   // When MaybeFetch has to be called again though nothing else happens; Max() if not at all.
   MonoTime NextFetchAt() const;
   void FetcherTick();
-  NodeId NextVoterToAsk(NodeId after);
+  // Of an observer: the node to ask after `after`, voters and bootstrap addresses in turn.
+  NodeId NextToAsk(NodeId after);
+  std::vector<NodeId> NodesToAsk() const;
+  static bool IsBootstrap(NodeId node) { return node < kNoNode; }
 
   const CoreConfig config_;
-  const bool is_voter_;
+  const bool electable_;  // is or may become a voter: acknowledges only what is durable
 
   HardState hard_;
   Role role_ = Role::kUnattached;
@@ -147,6 +182,7 @@ class RaftCore {
   LogIndex durable_end_;  // exclusive; all before it is fsynced
   LogIndex commit_;
   TermStarts term_starts_;
+  VoterHistory voter_history_;
   uint64_t truncations_ = 0;
 
   MonoTime now_;

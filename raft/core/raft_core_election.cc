@@ -14,8 +14,8 @@ void RaftCore::BecomeProspective() {
   if (config_.bugs.forget_vote_on_step_down) hard_.voted_for = ReplicaKey{};
   campaign_at_ = ElectionDeadline();
   prospective_since_ = now_;
-  tally_ = VoteTally(config_.self.node, CallId{next_call_});
-  if (tally_.Won(config_.voters)) return BecomeCandidate();
+  tally_ = VoteTally(config_.self.node, CallId{next_call_}, is_voter());
+  if (tally_.Won(voters())) return BecomeCandidate();
   SendVoteRequests(/*pre_vote=*/true);
 }
 
@@ -25,17 +25,18 @@ void RaftCore::BecomeCandidate() {
   ended_leader_ = kNoNode;
   Persist();
   campaign_at_ = ElectionDeadline();
-  tally_ = VoteTally(config_.self.node, CallId{next_call_});
-  if (tally_.Won(config_.voters)) return BecomeLeader();
+  tally_ = VoteTally(config_.self.node, CallId{next_call_}, is_voter());
+  if (tally_.Won(voters())) return BecomeLeader();
   SendVoteRequests(/*pre_vote=*/false);
 }
 
 void RaftCore::SendVoteRequests(bool pre_vote) {
-  for (NodeId node : config_.voters.nodes()) {
+  for (const auto& [node, voter] : voters().voters()) {
     if (node == config_.self.node) continue;
     VoteRequest request;
     request.term = hard_.term;
     request.candidate = config_.self;
+    request.voter = {node, voter.directory};
     request.log_end = log_end_;
     request.last_log_term = term_starts_.last_term();
     request.pre_vote = pre_vote;
@@ -45,7 +46,7 @@ void RaftCore::SendVoteRequests(bool pre_vote) {
 
 void RaftCore::Handle(const Response<VoteResponse>& event) {
   const VoteResponse& response = event.message;
-  if (!config_.voters.ContainsNode(event.from)) return;
+  if (!voters().ContainsNode(event.from)) return;
   if (response.term > hard_.term) {
     // A refusal that names a newer term; a grant cannot (scenario C9).
     return AdoptTerm(response.term, response.leader);
@@ -61,11 +62,11 @@ void RaftCore::Handle(const Response<VoteResponse>& event) {
     return BecomeFollower(response.leader, false);
   }
   tally_.Count(event.from, response.granted);
-  if (tally_.Won(config_.voters)) {
+  if (tally_.Won(voters())) {
     if (pre_vote) return BecomeCandidate();
     return BecomeLeader();
   }
-  if (tally_.Lost(config_.voters)) {
+  if (tally_.Lost(voters())) {
     // Random, so that candidates that tied once do not tie for ever (scenario C20).
     campaign_at_ = std::min(campaign_at_,
                             now_ + Between(config_.election_timeout / 8, config_.election_timeout));
@@ -80,11 +81,17 @@ void RaftCore::Handle(const Request<VoteRequest>& event) {
       {event.id, VoteResponse{hard_.term, leader(), granted, event.message.pre_vote}});
 }
 
+bool RaftCore::MayVote(const VoteRequest& request) const {
+  if (request.candidate.node == config_.self.node) return false;
+  // Asked by its directory id a node votes also if its own log does not (yet, or any more) say so:
+  // the candidate's set counts, and an election may need it (dissertation 4.1, KIP-853). With
+  // another disk it is not the one that is asked (scenario D11).
+  if (!request.voter.directory.is_zero()) return electable_ && request.voter == config_.self;
+  return is_voter() && voters().Contains(request.candidate);
+}
+
 bool RaftCore::DecideVote(const VoteRequest& request) {
-  if (!is_voter_ || !config_.voters.Contains(request.candidate) ||
-      request.candidate.node == config_.self.node) {
-    return false;
-  }
+  if (!MayVote(request)) return false;
   if (request.term < hard_.term) return false;
   // Who still hears a leader helps nobody to depose it, and keeps its term (dissertation 4.2.3,
   // KIP-996; scenario C22).
@@ -95,7 +102,9 @@ bool RaftCore::DecideVote(const VoteRequest& request) {
   if (!IsUpToDate(request)) return false;
   if (hard_.voted_for == request.candidate) return true;  // asked again
   if (hard_.voted_for.node != kNoNode) return false;
-  if (role_ != Role::kUnattached && role_ != Role::kProspective) return false;
+  if (role_ != Role::kUnattached && role_ != Role::kProspective && role_ != Role::kObserver) {
+    return false;
+  }
 
   hard_.voted_for = request.candidate;
   if (config_.bugs.vote_without_persisting) {
@@ -103,7 +112,7 @@ bool RaftCore::DecideVote(const VoteRequest& request) {
   } else {
     Persist();
   }
-  BecomeUnattached(false, ElectionDeadline());
+  if (role_ != Role::kObserver) BecomeUnattached(false, ElectionDeadline());
   return true;
 }
 
@@ -124,8 +133,8 @@ bool RaftCore::DecidePreVote(const VoteRequest& request) {
 
 bool RaftCore::HearsLeader() const {
   if (role_ == Role::kLeader) return true;
-  return role_ == Role::kFollower && fetcher_.heard && !fetcher_.link_broken &&
-         now_ < fetcher_.deadline;
+  return (role_ == Role::kFollower || role_ == Role::kObserver) && fetcher_.heard &&
+         !fetcher_.link_broken && now_ < fetcher_.deadline;
 }
 
 bool RaftCore::IsUpToDate(const VoteRequest& request) const {
@@ -144,6 +153,9 @@ void RaftCore::Handle(const Request<BeginTermRequest>& event) {
     } else if (role_ == Role::kUnattached || role_ == Role::kProspective ||
                role_ == Role::kCandidate) {
       if (request.leader != ended_leader_) BecomeFollower(request.leader, false);
+    } else if (role_ == Role::kObserver && fetcher_.source != request.leader) {
+      hard_.leader = request.leader;
+      ObserveFrom(request.leader, now_);
     } else if (role_ == Role::kLeader || role_ == Role::kResigned ||
                (role_ == Role::kFollower && fetcher_.source != request.leader)) {
       Note("another leader announced itself in this term: refused");
@@ -154,7 +166,7 @@ void RaftCore::Handle(const Request<BeginTermRequest>& event) {
 
 void RaftCore::Handle(const Request<EndTermRequest>& event) {
   const EndTermRequest& request = event.message;
-  if (IsPlausibleLeader(request.leader) && request.term >= hard_.term && is_voter_) {
+  if (IsPlausibleLeader(request.leader) && request.term >= hard_.term && may_campaign()) {
     if (request.term > hard_.term) AdoptTerm(request.term, kNoNode);
     const bool ours = (role_ == Role::kFollower && fetcher_.source == request.leader) ||
                       role_ == Role::kUnattached;
@@ -166,7 +178,7 @@ void RaftCore::Handle(const Request<EndTermRequest>& event) {
       BecomeUnattached(false, now_ + std::min(delay, 2 * config_.election_timeout));
       ended_leader_ = request.leader;
     }
-  } else if (!is_voter_ && request.term == hard_.term && hard_.leader == request.leader) {
+  } else if (!may_campaign() && request.term == hard_.term && hard_.leader == request.leader) {
     hard_.leader = kNoNode;
   }
   ready_.replies.push_back({event.id, EndTermResponse{hard_.term}});

@@ -11,9 +11,9 @@ namespace quorate::raft {
 void RaftCore::MaybeFetch() {
   if (fetcher_.in_flight || fetcher_.source == kNoNode) return;
   if (now_ < fetcher_.retry_at && fetcher_.retry_at != MonoTime::Max()) return;
-  // A voter acknowledges by its fetch index, so it waits for its own fsync; only if that takes
-  // long does it show, with what is durable, that it lives (scenario C19).
-  const bool waits_for_fsync = is_voter_ && durable_end_ < log_end_;
+  // A voter (or who may become one) acknowledges by its fetch index, so it waits for its own fsync;
+  // only if that takes long does it show, with what is durable, that it lives (scenario C19).
+  const bool waits_for_fsync = electable_ && durable_end_ < log_end_;
   if (waits_for_fsync && now_ < fetcher_.last_answer + config_.fetch_timeout / 4) return;
 
   FetchRequest request;
@@ -23,7 +23,10 @@ void RaftCore::MaybeFetch() {
   request.last_fetched_term =
       request.fetch_index > log_start_ ? term_starts_.TermAt(request.fetch_index - 1) : Term(0);
   request.known_commit = commit_;
-  if (!waits_for_fsync) {
+  request.observer_only = !electable_;
+  request.read_round = fetcher_.read_round;
+  // A bootstrap address is asked only who leads.
+  if (!waits_for_fsync && !IsBootstrap(fetcher_.source)) {
     request.max_wait_ms = static_cast<int32_t>(config_.fetch_wait / Millis(1));
     request.max_bytes = config_.fetch_bytes;
   }
@@ -35,14 +38,14 @@ void RaftCore::MaybeFetch() {
 
 MonoTime RaftCore::NextFetchAt() const {
   if (fetcher_.in_flight) return MonoTime::Max();
-  if (!is_voter_ || durable_end_ == log_end_) return fetcher_.retry_at;
+  if (!electable_ || durable_end_ == log_end_) return fetcher_.retry_at;
   const MonoTime sign_of_life = fetcher_.last_answer + config_.fetch_timeout / 4;
   return fetcher_.retry_at == MonoTime::Max() ? sign_of_life
                                               : std::max(fetcher_.retry_at, sign_of_life);
 }
 
 void RaftCore::FetcherTick() {
-  if (is_voter_) {
+  if (may_campaign()) {
     if (!stopping_ && (now_ >= fetcher_.deadline || now_ >= fetcher_.campaign_at)) {
       return BecomeProspective();
     }
@@ -61,6 +64,13 @@ void RaftCore::Handle(const Response<FetchResponse>& event) {
   fetcher_.in_flight.reset();
   if (response.term > hard_.term) return AdoptTerm(response.term, response.leader);
   if (response.term < hard_.term) return HandleFetchFailed();
+  if (IsBootstrap(fetcher_.source) && IsPlausibleLeader(response.leader)) {
+    // Whoever answers at that address, now the leader has a name.
+    hard_.leader = response.leader;
+    failures_ = 0;
+    return ObserveFrom(response.leader, now_);
+  }
+  NoteReadRound(response);
   switch (response.outcome) {
     case FetchOutcome::kOk:
       return HandleFetchOk(response);
@@ -89,6 +99,12 @@ void RaftCore::NoteLeaderAnswered() {
   hard_.leader = fetcher_.source;
 }
 
+void RaftCore::NoteReadRound(const FetchResponse& response) {
+  if (response.leader == fetcher_.source) {
+    fetcher_.read_round = std::max(fetcher_.read_round, response.read_round);
+  }
+}
+
 bool RaftCore::CheckSpans(const FetchResponse& response) {
   LogIndex next = fetcher_.fetch_index;
   Term term = term_starts_.last_term();
@@ -114,12 +130,18 @@ bool RaftCore::CheckSpans(const FetchResponse& response) {
 void RaftCore::HandleFetchOk(const FetchResponse& response) {
   if (response.leader != fetcher_.source || !CheckSpans(response)) return HandleFetchFailed();
   NoteLeaderAnswered();
-  for (const BatchSpan& span : response.batches) AppendSpan(span.term, span.first, span.end);
+  for (const BatchSpan& span : response.batches) {
+    AppendSpan(span.term, span.first, span.end, span.voters);
+  }
   ready_.append_fetched = !response.batches.empty();
+  VotersMayHaveChanged();
   // Up to here our log is the leader's.
   const LogIndex matches = fetcher_.sign_of_life ? fetcher_.fetch_index : log_end_;
   const LogIndex commit = std::min(response.commit_index, matches);
-  if (commit > commit_) SetCommit(commit);
+  if (commit > commit_) {
+    SetCommit(commit);
+    VotersMayHaveChanged();  // a removal of this node may be final now
+  }
   MaybeFetch();
 }
 
@@ -144,13 +166,15 @@ void RaftCore::HandleDiverging(const FetchResponse& response) {
   log_end_ = std::max(cut, log_start_);
   durable_end_ = std::min(durable_end_, log_end_);
   term_starts_.TruncateTo(log_end_);
+  voter_history_.TruncateTo(log_end_);
   ++truncations_;
   ready_.truncate_to = log_end_;
+  VotersMayHaveChanged();
   MaybeFetch();
 }
 
 void RaftCore::HandleNotLeader(const FetchResponse& response) {
-  if (is_voter_) {
+  if (may_campaign()) {
     // Of this term, and leads no more: it resigned.
     const NodeId gone = fetcher_.source;
     BecomeUnattached(false,
@@ -169,15 +193,15 @@ void RaftCore::HandleNotLeader(const FetchResponse& response) {
 
 void RaftCore::HandleFetchFailed() {
   failures_ = std::min(failures_ + 1, 1000);
-  // A voter backs off at each failure; an observer asks all voters in turn before it does.
-  const int voters = static_cast<int>(config_.voters.size());
-  const int doublings = is_voter_ ? failures_ - 1 : failures_ / (2 * voters);
+  // A voter backs off at each failure; an observer asks all others in turn before it does.
+  const int others = std::max(1, static_cast<int>(NodesToAsk().size()));
+  const int doublings = may_campaign() ? failures_ - 1 : failures_ / (2 * others);
   Micros delay = Between(config_.unreachable_delay_min, config_.unreachable_delay_max);
   delay = std::min(delay * (1 << std::min(doublings, 10)), config_.election_timeout);
-  if (!is_voter_) {
+  if (!may_campaign()) {
     hard_.leader = kNoNode;
-    const bool all_asked = failures_ % voters == 0;
-    return ObserveFrom(NextVoterToAsk(fetcher_.source),
+    const bool all_asked = failures_ % others == 0;
+    return ObserveFrom(NextToAsk(fetcher_.source),
                        now_ + (all_asked ? delay : config_.unreachable_delay_min));
   }
   fetcher_.in_flight.reset();
@@ -186,8 +210,17 @@ void RaftCore::HandleFetchFailed() {
   fetcher_.retry_at = now_ + delay / 2;
 }
 
-NodeId RaftCore::NextVoterToAsk(NodeId after) {
-  const std::vector<NodeId> nodes = config_.voters.nodes();
+std::vector<NodeId> RaftCore::NodesToAsk() const {
+  std::vector<NodeId> nodes = config_.bootstrap;
+  for (NodeId node : voters().nodes()) {
+    if (node != config_.self.node) nodes.push_back(node);  // its wiped disk may still be a voter
+  }
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+NodeId RaftCore::NextToAsk(NodeId after) {
+  const std::vector<NodeId> nodes = NodesToAsk();
   if (nodes.empty()) return kNoNode;
   if (after == kNoNode) return nodes[random_.Below(nodes.size())];
   const auto next = std::upper_bound(nodes.begin(), nodes.end(), after);

@@ -14,8 +14,8 @@ namespace {
 const NodeId kOne(1), kTwo(2), kThree(3), kFour(4);
 
 ReplicaKey KeyOf(CoreCluster& cluster, NodeId id) {
-  auto voter = cluster.config.voters.voters().find(id);
-  return {id, voter == cluster.config.voters.voters().end() ? Uuid() : voter->second};
+  const Voter* voter = cluster.config.voters.Find(id);
+  return {id, voter == nullptr ? Uuid() : voter->directory};
 }
 
 // A cluster of `voters` in which `leader` leads term 1 actively.

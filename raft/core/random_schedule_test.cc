@@ -1,6 +1,7 @@
 // Random schedules over pure cores: loss, duplication, reordering, crashes that lose what was not
-// fsynced, partitions. Invariants I1 to I5 are checked after every step; then the faults end and
-// the cluster has to elect, commit and agree (liveness). Each mutant must be found.
+// fsynced, partitions; in a part of them voters are added and removed, and lose their disks.
+// Invariants I1 to I5, I8 and I9 are checked after every step; then the faults end and the cluster
+// has to elect, commit and agree (liveness). Each mutant must be found.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -69,8 +70,52 @@ void Act(CoreCluster& cluster, int crashes_per_1000, int duplicates_per_1000) {
   }
 }
 
+// How many of `voters` have another disk by now.
+size_t LostDisks(CoreCluster& cluster, const VoterSet& voters) {
+  size_t lost = 0;
+  for (const auto& [node, voter] : voters.voters()) {
+    if (!voters.Contains(cluster.KeyOf(node))) ++lost;
+  }
+  return lost;
+}
+
+// True if `id` may lose its disk: in no voter set that some node believes in are more voters
+// without their disks than a minority (the promise of architecture.md).
+bool MayLoseDisk(CoreCluster& cluster, NodeId id) {
+  for (auto& [other, node] : cluster.nodes()) {
+    const VoterSet& voters = cluster.VotersOf(node);
+    const size_t lost = LostDisks(cluster, voters) + (voters.Contains(cluster.KeyOf(id)) ? 1 : 0);
+    if (lost > (voters.size() - 1) / 2) return false;
+  }
+  return true;
+}
+
+// One change of the voters, or a disk that is lost.
+void ActOnVoters(CoreCluster& cluster) {
+  SeededRandom& random = cluster.random();
+  const NodeId id = AnyNode(cluster);
+  const auto dice = random.Below(100);
+  if (dice < 45) {
+    for (auto& [leader, node] : cluster.nodes()) {
+      if (!node.core || node.core->role() != Role::kLeader) continue;
+      const VoterSet& voters = node.core->voters();
+      if (!voters.ContainsNode(id)) {
+        cluster.AddVoter(leader, id);
+      } else if (LostDisks(cluster, voters) > 0 ? !voters.Contains(cluster.KeyOf(id))
+                                                : voters.size() > 2) {
+        cluster.RemoveVoter(leader, id);
+      }
+    }
+  } else if (dice < 47 && MayLoseDisk(cluster, id)) {
+    if (cluster.node(id).core) cluster.Crash(id);
+    cluster.ReplaceDisk(id);
+    cluster.Start(id);
+  }
+}
+
 struct Totals {
   uint64_t steps = 0;
+  int64_t changes = 0;  // voters records that were committed
   int64_t committed = 0;
   int64_t elections = 0;
 };
@@ -82,10 +127,14 @@ std::string RunSeed(uint64_t seed, const BugSwitches& bugs, int actions, bool li
   const int voters = choice.Chance(0.6) ? 3 : 5;
   CoreCluster cluster(voters, choice.Chance(0.2) ? 1 : 0, seed, bugs);
   cluster.notify_broken = choice.Chance(0.5);
+  const bool dynamic = choice.Chance(0.3);
+  if (dynamic) cluster.MakeDynamic();
   const int crashes = static_cast<int>(choice.Below(40));
   const int duplicates = static_cast<int>(choice.Below(100));
+  if (dynamic) actions *= 4;  // a change takes a while
   for (int i = 0; i < actions && cluster.violation().empty(); ++i) {
     Act(cluster, crashes, duplicates);
+    if (dynamic && cluster.random().Chance(0.15)) ActOnVoters(cluster);
   }
   if (liveness && cluster.violation().empty()) {
     cluster.Heal();
@@ -109,10 +158,11 @@ std::string RunSeed(uint64_t seed, const BugSwitches& bugs, int actions, bool li
   totals->steps += cluster.steps();
   totals->committed += cluster.committed().value();
   totals->elections += cluster.elections();
+  totals->changes += cluster.changes();
   return cluster.violation();
 }
 
-TEST(RandomSchedule, InvariantsI1ToI5HoldAfterEveryStep) {
+TEST(RandomSchedule, InvariantsHoldAfterEveryStep) {
   Totals totals;
   for (int seed = 1; seed <= kSeeds; ++seed) {
     const bool liveness = seed % 20 == 0;
@@ -123,8 +173,10 @@ TEST(RandomSchedule, InvariantsI1ToI5HoldAfterEveryStep) {
   // The schedules are worth something: leaders come and go, and entries are committed.
   EXPECT_GT(totals.elections, kSeeds);
   EXPECT_GT(totals.committed, 2 * kSeeds);
+  EXPECT_GT(totals.changes, kSeeds / 10);
   std::cout << kSeeds << " seeds, " << totals.steps << " core steps, " << totals.elections
-            << " elections, " << totals.committed << " entries committed\n";
+            << " elections, " << totals.committed << " entries committed, " << totals.changes
+            << " of them changes of voters\n";
 }
 
 // The first seed that shows a violation, or -1.

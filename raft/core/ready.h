@@ -16,6 +16,7 @@
 #include "raft/core/event.h"
 #include "raft/core/messages.h"
 #include "raft/core/role.h"
+#include "raft/core/voter_set.h"
 
 namespace quorate::raft {
 
@@ -53,6 +54,12 @@ struct RoleChange {
   bool operator==(const RoleChange&) const = default;
 };
 
+// The outcome of a ReadBarrier. Not confirmed: this node is not the active leader, or ceased to be.
+struct ReadOutcome {
+  uint64_t id = 0;
+  bool confirmed = false;
+};
+
 struct Ready {
   // 1. Written and fsynced before anything below.
   std::optional<HardState> persist;
@@ -62,6 +69,8 @@ struct Ready {
   bool append_fetched = false;
   // 4. Appended at the log's end as a control batch of one record; then flushed.
   std::optional<LeaderChangeRecord> append_leader_change;
+  // 4b. Appended behind that, in the same way: a voters record.
+  std::optional<VoterSet> append_voters;
   // 5. Sent; an answer comes back as Response or CallFailed.
   std::vector<OutgoingRequest> requests;
   // 6. Answers to incoming requests. A fetch without one here is parked.
@@ -70,6 +79,8 @@ struct Ready {
   std::optional<LogIndex> commit_index;
   // 8. Announced to who wants to know: role, term or leader changed.
   std::optional<RoleChange> role_change;
+  // 8b. What was committed when these were asked for is before commit_index.
+  std::vector<ReadOutcome> reads;
   // 9. For the log file of a person: what a peer sent that was refused, or an oddity.
   std::string note;
   // This replica lies behind the leader's log start: it cannot catch up without a snapshot.

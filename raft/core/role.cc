@@ -15,9 +15,9 @@ constexpr Table kSameTerm = {{
     /* prospective */ {true, true, false, false, true, false, false},
     /* candidate   */ {false, true, false, true, true, false, false},
     /* leader      */ {false, false, false, false, false, true, false},
-    /* follower    */ {true, true, false, false, false, false, false},
-    /* resigned    */ {false, true, false, false, false, false, false},
-    /* observer    */ {false, false, false, false, false, false, true},
+    /* follower    */ {true, true, false, false, false, false, true},
+    /* resigned    */ {false, true, false, false, false, false, true},
+    /* observer    */ {false, false, false, false, true, false, true},
 }};
 
 constexpr Table kHigherTerm = {{
@@ -25,9 +25,9 @@ constexpr Table kHigherTerm = {{
     /* unattached  */ {true, false, false, false, true, false, false},
     /* prospective */ {true, false, true, false, true, false, false},
     /* candidate   */ {true, false, false, false, true, false, false},
-    /* leader      */ {true, false, false, false, true, false, false},
+    /* leader      */ {true, false, false, false, true, false, true},
     /* follower    */ {true, false, false, false, true, false, false},
-    /* resigned    */ {true, false, false, false, true, false, false},
+    /* resigned    */ {true, false, false, false, true, false, true},
     /* observer    */ {false, false, false, false, false, false, true},
 }};
 

@@ -9,7 +9,9 @@
 //      |                | fetch timeout   |     +------------ resigned <-- shutdown ---------+
 //      +--- leader ends-+-----------------+
 //
-// A higher term leads from any voter's role to unattached or follower. Observers stay observers.
+// A higher term leads from any voter's role to unattached or follower. An observer becomes a
+// follower with the voters record that it appends, or truncates; a follower becomes an observer
+// once its removal is committed, and so does a leader.
 //
 // Pure. Source: KIP-595, KIP-996.
 #pragma once
@@ -26,7 +28,7 @@ enum class Role {
   kLeader,
   kFollower,  // knows the leader and fetches from it
   kResigned,  // led this term, does no more
-  kObserver,  // no voter: fetches, never campaigns, never votes
+  kObserver,  // no voter: fetches, never campaigns; votes if a voter set that it lacks names it
 };
 
 // "leader", "follower", ... as in QuorumStatusResponse.role.

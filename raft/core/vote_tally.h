@@ -17,8 +17,10 @@ namespace quorate::raft {
 class VoteTally {
  public:
   VoteTally() = default;
-  // `self` grants; answers to calls before `first_call` belong to earlier rounds.
-  VoteTally(NodeId self, CallId first_call) : first_call_(first_call) { granted_.insert(self); }
+  // `self` grants, if it votes; answers to calls before `first_call` belong to earlier rounds.
+  VoteTally(NodeId self, CallId first_call, bool self_votes = true) : first_call_(first_call) {
+    if (self_votes) granted_.insert(self);
+  }
 
   bool IsOfThisRound(CallId call) const { return call >= first_call_; }
   // The last word of a node counts once.

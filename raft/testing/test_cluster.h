@@ -10,12 +10,14 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "raft/raft_node.h"
 #include "raft/testing/test_world.h"
+#include "raft/voters_record.h"
 #include "storage/testing/memory_file_system.h"
 
 namespace quorate {
@@ -52,7 +54,8 @@ class TestCluster {
   // One node: what survives a crash, and what does not.
   struct Node {
     NodeId id;
-    bool voter = true;
+    bool voter = true;  // by its configuration; with dynamic voters: may vote
+    int disk = 1;       // another number, another directory id
     Endpoint endpoint;
     MemoryFileSystem files;
     std::unique_ptr<TestLoop> loop;
@@ -81,6 +84,33 @@ class TestCluster {
     for (auto& [id, node] : nodes) Stop(*node);
   }
 
+  // Voters that can be changed: the nodes that would vote by their configuration are formatted as
+  // the first voters, all others but `brokers` are controllers, too. Call it before Start.
+  void MakeDynamic(const std::set<int>& brokers = {}) {
+    std::map<NodeId, raft::Voter> first;
+    for (const auto& [id, voter] : config.voters) {
+      first[id] = {DirectoryOf(id.value()), voter.endpoint};
+      config.bootstrap_servers.push_back(voter.endpoint);
+    }
+    for (const auto& [id, voter] : config.voters) {
+      EXPECT_TRUE(WriteBootstrapVoters(&nodes.at(id)->files, "/meta/__cluster_metadata-0",
+                                       raft::VoterSet(first))
+                      .ok());
+    }
+    config.voters.clear();
+    for (auto& [id, node] : nodes) node->voter = !brokers.contains(id.value());
+  }
+  Uuid DirectoryOf(int number) {
+    return Uuid(
+        {static_cast<uint8_t>(number), static_cast<uint8_t>(nodes.at(NodeId(number))->disk)});
+  }
+  // A node that is down gets an empty disk.
+  void ReplaceDisk(int number) {
+    Node& node = *nodes.at(NodeId(number));
+    EXPECT_TRUE(node.files.RemoveTree("/meta/__cluster_metadata-0").ok());
+    ++node.disk;
+  }
+
   absl::Status Start(int number) {
     Node& node = *nodes.at(NodeId(number));
     node.loop = std::make_unique<TestLoop>(&world);
@@ -91,8 +121,9 @@ class TestCluster {
     node.listener = std::make_unique<RecordingListener>();
     RaftConfig own = config;
     own.node_id = node.id;
-    own.is_voter = node.voter;
-    own.directory_id = Uuid({static_cast<uint8_t>(number), 1});
+    own.is_controller = node.voter;
+    own.directory_id = DirectoryOf(number);
+    own.endpoint = node.endpoint;
     own.cluster_id = cluster_ids.contains(node.id) ? cluster_ids[node.id] : "cluster";
     own.metadata_directory = "/meta";
     own.on_fatal = [&node](const absl::Status& status) { node.fatal.push_back(status); };

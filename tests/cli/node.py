@@ -1,5 +1,6 @@
 """One Quorate server process on loopback, for tests of the real binary."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,10 +25,14 @@ def quorate(*arguments, stdin="", timeout=30):
 
 class Node:
     """A combined controller and broker in `directory`; or, if it has a `controller`, which is
-    another Node, a broker only."""
+    another Node, a broker only. With `first_voters`, a flag of `quorate format`, the voters can be
+    changed, and the node finds the quorum through the nodes in `peers` or, if there are none, is
+    where others find it."""
 
-    def __init__(self, directory, cluster_id, node_id=1, extra=(), controller=None):
+    def __init__(self, directory, cluster_id, node_id=1, extra=(), controller=None,
+                 first_voters=None, peers=()):
         self.directory, self.node_id, self.controller = directory, node_id, controller
+        self.cluster_id, self.first_voters, self.peers = cluster_id, first_voters, peers
         self.port, self.controller_port = free_port(), free_port()
         self.data = os.path.join(directory, "data")
         self.config = os.path.join(directory, "server.properties")
@@ -36,8 +41,18 @@ class Node:
         self.process = None
         self.write_config(extra)
         if cluster_id:
-            code, _, err = quorate("format", "-t", cluster_id, "-c", self.config)
-            assert code == 0, err
+            self.format()
+
+    def format(self):
+        flags = [self.first_voters] if self.first_voters else []
+        code, _, err = quorate("format", "-t", self.cluster_id, "-c", self.config, *flags)
+        assert code == 0, err
+
+    def wipe(self):
+        """A new, empty disk, formatted to join the quorum later."""
+        shutil.rmtree(self.data)
+        self.first_voters = "--no-initial-controllers"
+        self.format()
 
     @property
     def address(self):
@@ -52,10 +67,14 @@ class Node:
         if self.controller is None:
             listeners.append(f"CONTROLLER://{self.controller_address}")
         voter = self.controller or self
+        quorum = f"controller.quorum.voters={voter.node_id}@{voter.controller_address}"
+        if self.first_voters:
+            at = ",".join(node.controller_address for node in self.peers or [self])
+            quorum = f"controller.quorum.bootstrap.servers={at}"
         lines = [f"process.roles={'broker' if self.controller else 'broker,controller'}",
                  f"node.id={self.node_id}", f"listeners={','.join(listeners)}",
                  "controller.listener.names=CONTROLLER",
-                 f"controller.quorum.voters={voter.node_id}@{voter.controller_address}",
+                 quorum,
                  f"log.dirs={self.data}", "offsets.topic.replication.factor=1",
                  "group.initial.rebalance.delay.ms=0", *extra]
         with open(self.config, "w") as f:

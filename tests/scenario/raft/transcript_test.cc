@@ -1,7 +1,11 @@
 // Data-driven transcripts over pure Raft cores: each *.txt in this folder is a list of commands and
 // what they show. Lines that begin with "> " are commands, those below them the expected output.
 //
-//   cluster VOTERS [OBSERVERS]   a new cluster; all nodes are up
+//   cluster VOTERS [OBSERVERS [dynamic]]   a new cluster; all nodes are up; dynamic: its voters can
+//                                be changed, and observers may become voters
+//   add L N | remove L N         leader L takes node N as it is into the voters, or out of them;
+//                                says why not
+//   voters                       one line per node: who votes by its log
 //   campaign N                   node N's timer runs out; all messages are delivered
 //   run STEPS                    10 ms of time each, all messages are delivered
 //   propose N [COUNT]            entries on node N, not delivered yet
@@ -70,6 +74,19 @@ std::string Votes(CoreCluster& cluster) {
   std::ostringstream out;
   for (auto& [id, node] : cluster.nodes()) {
     out << id << ": term " << node.hard.term << ", vote " << node.hard.voted_for.node << "\n";
+  }
+  return out.str();
+}
+
+std::string Voters(CoreCluster& cluster) {
+  std::ostringstream out;
+  for (auto& [id, node] : cluster.nodes()) {
+    out << id << ":";
+    for (NodeId voter : cluster.VotersOf(node).nodes()) {
+      const bool here = cluster.VotersOf(node).Contains(cluster.KeyOf(voter));
+      out << " " << voter << (here ? "" : " (lost disk)");
+    }
+    out << "\n";
   }
   return out.str();
 }
@@ -173,6 +190,8 @@ std::string Execute(const std::string& command, std::unique_ptr<CoreCluster>* cl
     int observers = 0;
     in >> voters >> observers;
     *cluster = std::make_unique<CoreCluster>(voters, observers, 1);
+    std::string dynamic;
+    if (in >> dynamic && dynamic == "dynamic") (*cluster)->MakeDynamic();
     return "";
   }
   CoreCluster& c = **cluster;
@@ -181,6 +200,15 @@ std::string Execute(const std::string& command, std::unique_ptr<CoreCluster>* cl
     return Show(c);
   } else if (verb == "votes") {
     return Votes(c);
+  } else if (verb == "voters") {
+    return Voters(c);
+  } else if (verb == "add" || verb == "remove") {
+    int leader = 0;
+    int node = 0;
+    in >> leader >> node;
+    shown = verb == "add" ? c.AddVoter(NodeId(leader), NodeId(node))
+                          : c.RemoveVoter(NodeId(leader), NodeId(node));
+    if (!shown.empty()) shown += "\n";
   } else if (verb == "net") {
     std::string kind;
     in >> kind;
@@ -236,7 +264,7 @@ TEST(RaftTranscripts, EachShowsWhatItSays) {
     EXPECT_TRUE(text->starts_with("# ")) << name << " does not say what it shows";
     const std::string replayed = Replay(*text);
     for (const char* wrong :
-         {"unknown command", "no such message", "\nI1", "\nI3", "\nI4", "\nI5"}) {
+         {"unknown command", "no such message", "\nI1", "\nI3", "\nI4", "\nI5", "\nI8", "\nI9"}) {
       EXPECT_EQ(replayed.find(wrong), std::string::npos) << name << ": " << wrong;
     }
     if (rewrite != nullptr) {

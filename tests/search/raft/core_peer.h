@@ -78,8 +78,7 @@ class RaftCorePeer {
     }
     core->now_ = now;
     if (core->role_ != Role::kLeader) return;
-    LeaderState fresh(core->config_.self.node, core->config_.voters, core->leader_->term_start(),
-                      now);
+    LeaderState fresh(core->config_.self.node, core->voters(), core->leader_->term_start(), now);
     for (const ReplicaProgress& progress : core->leader_->Replicas()) {
       if (progress.match_end > LogIndex(0)) {
         fresh.NoteFetch(progress.key, progress.match_end, progress.match_end, now);

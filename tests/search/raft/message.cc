@@ -17,6 +17,7 @@ void ForEachNumber(const Packet& packet, Function number) {
         if constexpr (std::is_same_v<M, VoteRequest>) {
           number(m.term.value());
           number(m.candidate.node.value());
+          number(m.voter.node.value());
           number(m.log_end.value());
           number(m.last_log_term.value());
           number(m.pre_vote);

@@ -26,6 +26,7 @@
 #include "tests/sim/checkers/replica_checker.h"
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/vote_checker.h"
+#include "tests/sim/checkers/voter_set_checker.h"
 #include "tests/sim/checkers/watermark_checker.h"
 
 namespace quorate::sim {
@@ -399,6 +400,57 @@ TEST_F(CheckersTest, ARequestThatIsNotAnswered) {
   answers.OnOverdue();
   answers.Check();
   EXPECT_EQ(Found(), "answers");
+}
+
+// --- VoterSetChecker ---
+
+// A core of node `self` with a committed voters record at index 3, and a vote in term 2.
+raft::RaftCore CoreWith(int self, const std::vector<int>& voters, int voted_for) {
+  std::map<NodeId, Uuid> first;
+  for (int i = 1; i <= 3; ++i) first[NodeId(i)] = Uuid({static_cast<uint8_t>(i)});
+  std::map<NodeId, Uuid> then;
+  for (int i : voters) then[NodeId(i)] = Uuid({static_cast<uint8_t>(i)});
+  raft::CoreConfig config;
+  config.self = {NodeId(self), Uuid({static_cast<uint8_t>(self)})};
+  raft::InitialState initial;
+  initial.hard_state = {Term(2), {NodeId(voted_for), Uuid({static_cast<uint8_t>(voted_for)})}};
+  initial.log_start = initial.log_end = LogIndex(5);  // all before it is committed
+  raft::VoterHistory history(raft::VoterSet(first), true);
+  history.Append(LogIndex(1), raft::VoterSet(first));
+  history.Append(LogIndex(3), raft::VoterSet(then));
+  initial.voters = history;
+  return raft::RaftCore(config, std::move(initial));
+}
+
+TEST(VoterSetCheckerTest, AgreesWithOneChangeThatAllNodesKnow) {
+  Verdict verdict;
+  VoterSetChecker checker(verdict);
+  checker.OnCore(CoreWith(1, {1, 2}, 1));
+  checker.OnCore(CoreWith(2, {1, 2}, 1));
+  EXPECT_TRUE(verdict.ok());
+}
+
+TEST(VoterSetCheckerTest, FindsTwoSetsAtOneIndex) {  // I8
+  Verdict verdict;
+  VoterSetChecker checker(verdict);
+  checker.OnCore(CoreWith(1, {1, 2}, 1));
+  checker.OnCore(CoreWith(2, {1, 3}, 1));
+  EXPECT_FALSE(verdict.ok());
+}
+
+TEST(VoterSetCheckerTest, FindsTwoVotersThatGoAtOnce) {  // I8
+  Verdict verdict;
+  VoterSetChecker checker(verdict);
+  checker.OnCore(CoreWith(1, {1}, 1));
+  EXPECT_FALSE(verdict.ok());
+}
+
+TEST(VoterSetCheckerTest, FindsTwoVotesOfOneDiskInATerm) {  // I9
+  Verdict verdict;
+  VoterSetChecker checker(verdict);
+  checker.OnCore(CoreWith(1, {1, 2}, 1));
+  checker.OnCore(CoreWith(1, {1, 2}, 2));
+  EXPECT_FALSE(verdict.ok());
 }
 
 }  // namespace

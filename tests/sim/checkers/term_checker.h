@@ -18,6 +18,8 @@ class TermChecker {
 
   // `incarnation` counts the node's processes; `leads`: it is the leader of `term`.
   void OnTerm(int32_t node, uint64_t incarnation, int32_t term, bool leads);
+  // `node` lost the disk that its term was on: it is another replica now.
+  void OnDiskLost(int32_t node) { known_.erase(node); }
 
  private:
   struct Known {

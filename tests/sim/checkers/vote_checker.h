@@ -20,6 +20,8 @@ class VoteChecker {
   // that it may have told others: nothing is still on its way to its disk. `incarnation` counts
   // its processes.
   void OnState(int32_t node, uint64_t incarnation, int32_t term, int32_t voted_for);
+  // `node` lost the disk that it votes with: it is another voter, or none, from now on.
+  void OnDiskLost(int32_t node) { said_.erase(node); }
 
  private:
   struct Said {

@@ -117,6 +117,8 @@ void FaultInjector::Inject(FaultKind kind) {
     case FaultKind::kSwap:
       if (!Wounded()) SwapDirectories();
       return;
+    case FaultKind::kVoters:
+      return ChangeVoters();
     default:
       break;
   }

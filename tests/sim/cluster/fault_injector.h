@@ -15,7 +15,10 @@
 //   partition has all its replicas
 //     in sync and no other process is about to end, and until that is so again none ends: after
 //     unclean stops of all other replicas the controller has nobody left to elect and halts. The
-//     metadata log has another disk: with static voters, a wiped voter is not covered.
+//     metadata log has another disk.
+//   * A voter loses the disk of its metadata log only if, in no voter set that some node believes
+//   in,
+//     more than a minority is without theirs; and until it is replaced no other voter is removed.
 //   * One disk is full at a time.
 // Everything else may come together.
 #pragma once
@@ -27,6 +30,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "raft/voter_change.h"
 #include "tests/sim/clients/admin_storm.h"
 #include "tests/sim/cluster/cluster_view.h"
 #include "tests/sim/cluster/run_log.h"
@@ -78,6 +82,13 @@ class FaultInjector {
   void CrashMachine(SimNode& node, const char* what);
   void CrashAll();
   void Wipe(SimNode& node, const char* what);
+  // Voters come and go, and lose their disks.
+  void ChangeVoters();
+  void WipeVoter(SimNode& node);
+  void RequestChange(SimNode& leader, VoterChange change, const std::string& text);
+  // How many of `voters` have lost their disks.
+  size_t LostVoters(const raft::VoterSet& voters) const;
+  bool MayLoseVoter(const SimNode& node) const;
   void Isolate();
   void CutLink();
   void Ring();

@@ -62,7 +62,9 @@ void DecideFaults(Random& random, const ScenarioOptions& options, Scenario* scen
       plan.kinds.push_back(fault);
     }
   }
-  scenario->two_disks = plan.Has(FaultKind::kWipe) || plan.Has(FaultKind::kOldDirectory);
+  scenario->dynamic_voters = plan.Has(FaultKind::kVoters);
+  scenario->two_disks =
+      plan.Has(FaultKind::kWipe) || plan.Has(FaultKind::kOldDirectory) || scenario->dynamic_voters;
   if (plan.Has(FaultKind::kClockDrift)) scenario->clock_drift_ppm = 50'000;
   scenario->producer.corrupt_frames = plan.Has(FaultKind::kCorruptFrame);
   // Some runs stay as real nodes are.
@@ -170,6 +172,8 @@ const char* FaultName(FaultKind kind) {
       return "admin storm";
     case FaultKind::kZombie:
       return "zombie producer";
+    case FaultKind::kVoters:
+      return "voters";
   }
   return "?";
 }

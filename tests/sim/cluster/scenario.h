@@ -58,8 +58,9 @@ enum class FaultKind {
   kCorruptFrame,  // a bit of a record flips on its way
   kAdminStorm,    // topics are made, changed and deleted by several clients at once
   kZombie,        // a producer stands still for long, then goes on
+  kVoters,        // a voter is removed or added, or loses the disk of its metadata log
 };
-inline constexpr int kFaultKinds = 29;
+inline constexpr int kFaultKinds = 30;
 const char* FaultName(FaultKind kind);
 // As the command line has it: the name with '-' for ' '.
 std::string FaultOption(FaultKind kind);
@@ -126,6 +127,8 @@ struct Scenario {
   PoolLatency pool;
   // The metadata log has a disk of its own, so that the partitions' disk can be replaced.
   bool two_disks = false;
+  // The voters were named at formatting and can be changed; else they are configured.
+  bool dynamic_voters = false;
   Millis wall_skew_high{0};
   // How soon a node stores its metadata image, and the chance that the store is gone at a start.
   Micros image_store_delay{0};

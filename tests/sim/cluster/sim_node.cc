@@ -1,6 +1,7 @@
 #include "tests/sim/cluster/sim_node.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -18,6 +19,17 @@ constexpr Millis kMaxClockJumped = std::chrono::minutes(30);
 // 22 characters, as Kafka's tools make them.
 constexpr char kClusterId[] = "c2ltdWxhdGVkLWNsdXN0ZX";
 
+// Of the first disk of a node's metadata log.
+Uuid FirstDirectoryOf(NodeId node) { return Uuid({0x5d, static_cast<uint8_t>(node.value())}); }
+
+raft::VoterSet FirstVoters(int nodes) {
+  std::map<NodeId, raft::Voter> voters;
+  for (int i = 1; i <= nodes; ++i) {
+    voters[NodeId(i)] = {FirstDirectoryOf(NodeId(i)), {HostOf(NodeId(i)), 9093}};
+  }
+  return raft::VoterSet(std::move(voters));
+}
+
 }  // namespace
 
 std::string HostOf(NodeId node) { return "node" + std::to_string(node.value()); }
@@ -34,16 +46,20 @@ SimNode::SimNode(const Surroundings& surroundings, NodeId id)
 SimNode::~SimNode() { Crash(End::kProcess); }
 
 std::string SimNode::Properties() const {
+  const bool dynamic = around_.scenario.dynamic_voters;
   std::string voters;
   for (int i = 1; i <= around_.scenario.nodes; ++i) {
-    absl::StrAppendFormat(&voters, "%s%d@%s:9093", i == 1 ? "" : ",", i, HostOf(NodeId(i)));
+    if (i > 1) voters += ",";
+    if (!dynamic) voters += std::to_string(i) + "@";
+    voters += HostOf(NodeId(i)) + ":9093";
   }
+  const char* key = dynamic ? "controller.quorum.bootstrap.servers" : "controller.quorum.voters";
   return absl::StrFormat(
       "process.roles=broker,controller\n"
       "node.id=%d\n"
       "listeners=PLAINTEXT://%s:9092,CONTROLLER://%s:9093\n"
       "controller.listener.names=CONTROLLER\n"
-      "controller.quorum.voters=%s\n"
+      "%s=%s\n"
       "quorate.internal.listener=%s:9094\n"
       "quorate.allow.insecure.listeners=true\n"
       "log.dirs=%s\n"
@@ -53,7 +69,7 @@ std::string SimNode::Properties() const {
       "offsets.topic.replication.factor=3\n"
       "group.min.session.timeout.ms=1000\n"
       "replica.lag.time.max.ms=%d\n%s",
-      id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
+      id_.value(), host_, host_, key, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
       around_.scenario.two_disks ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
                                  : "");
 }
@@ -81,6 +97,12 @@ absl::Status SimNode::Running::Start(SimNode& node) {
   format.cluster_id = kClusterId;
   format.node_id = node.id_;
   format.ignore_formatted = true;
+  if (node.around_.scenario.dynamic_voters && node.metadata_disk_ == 0) {
+    // As `quorate format --initial-controllers` does it.
+    format.metadata_directory = kMetadataDirectory;
+    format.metadata_directory_id = FirstDirectoryOf(node.id_);
+    format.first_voters = FirstVoters(node.around_.scenario.nodes);
+  }
   Q_RETURN_IF_ERROR(FormatDirectories(files, directories, format, process.random()).status());
   Q_ASSIGN_OR_RETURN(locks, LockDirectories(files, directories));
   Q_ASSIGN_OR_RETURN(const NodeIdentity identity, CheckDirectories(files, directories, node.id_));
@@ -110,6 +132,7 @@ absl::Status SimNode::Running::Start(SimNode& node) {
   this->node = std::make_unique<Node>(seams, config, identity);
   Q_RETURN_IF_ERROR(this->node->StartControl());
   started = true;
+  node.replica_key_ = this->node->raft().core().config().self;
   return this->node->StartData();
 }
 
@@ -172,6 +195,7 @@ void SimNode::Crash(End end) {
   if (running_->started) {
     last_durable_end_ = raft().core().durable_end().value();
     if (before_end) before_end(*this);
+    last_voters_ = raft().core().voters();
   }
   Process& process = running_->process;
   around_.world.RunAs(process, [&] {
@@ -296,6 +320,14 @@ void SimNode::Do(const std::function<void()>& task) {
   around_.world.RunAs(running_->process, [&task] { task(); });
 }
 
+void SimNode::ReplaceMetadataDisk() {
+  disk_.WipeExcept({kDirectory});
+  ++metadata_disk_;
+  if (on_wipe) on_wipe(*this);
+  lost_durable_end_ = std::max(lost_durable_end_, last_durable_end_);
+  last_durable_end_ = 0;
+}
+
 void SimNode::Pause() {
   if (up()) running_->process.Pause();
 }
@@ -338,6 +370,11 @@ void SimNode::OnFatal(uint64_t incarnation, const absl::Status& why) {
     StartLater(Micros(
         around_.world.random().Between(50'000, around_.scenario.faults.restart_high.count())));
   });
+}
+
+const raft::VoterSet& SimNode::voters() const {
+  return running_ != nullptr && running_->started ? running_->node->raft().core().voters()
+                                                  : last_voters_;
 }
 
 bool SimNode::IsActiveController() const {

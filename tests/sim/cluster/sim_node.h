@@ -16,6 +16,7 @@
 #include "cli/config/server_config.h"
 #include "cli/node/node.h"
 #include "controller/image/image_store.h"
+#include "raft/core/voter_set.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
@@ -92,6 +93,9 @@ class SimNode {
   }
   // Its clock runs `ppm` millionths fast or slow; nothing happens while it is down.
   void SetClockDrift(int64_t ppm);
+  // The same for the disk of the metadata log and the vote: the node comes back as another replica.
+  // REQUIRES: !up(), Scenario::dynamic_voters.
+  void ReplaceMetadataDisk();
   // SIGSTOP and SIGCONT; nothing happens while it is down.
   void Pause();
   void Resume();
@@ -121,6 +125,12 @@ class SimNode {
   uint64_t incarnation() const { return incarnation_; }
   // What the metadata log had flushed when the latest process ended.
   int64_t last_durable_end() const { return last_durable_end_; }
+  // The same for the disks of the metadata log that were replaced, the longest.
+  int64_t lost_durable_end() const { return lost_durable_end_; }
+  // The replica of the metadata log that this node is, or was when its latest process ended.
+  const raft::ReplicaKey& replica_key() const { return replica_key_; }
+  // The voters by its log, likewise.
+  const raft::VoterSet& voters() const;
   // How often the process could not start, or gave up, for lack of space.
   uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
   // Starts by what was found in the store of the metadata image; see ImageStore::Found.
@@ -130,6 +140,7 @@ class SimNode {
   // nullptr while it is down.
   const Process* process() const { return up() ? &running_->process : nullptr; }
   // REQUIRES: up().
+  Process& process() { return running_->process; }
   RaftNode& raft() { return running_->node->raft(); }
   Broker& broker() { return *running_->node->broker(); }
   bool IsActiveController() const;
@@ -170,6 +181,10 @@ class SimNode {
   std::unique_ptr<Running> running_;
   uint64_t incarnation_ = 0;
   int64_t last_durable_end_ = 0;
+  raft::ReplicaKey replica_key_;
+  raft::VoterSet last_voters_;
+  int metadata_disk_ = 0;  // how often it was replaced
+  int64_t lost_durable_end_ = 0;
   Millis clock_jumped_{0};  // together, of this process
   uint64_t ended_by_full_disk_ = 0;
   std::map<ImageStore::Found, uint64_t> image_loads_;

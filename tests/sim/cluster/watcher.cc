@@ -51,6 +51,7 @@ Watcher::Watcher(World& world, const Scenario& scenario,
       votes_(verdict),
       recoveries_(verdict),
       leader_completeness_(verdict),
+      voter_sets_(verdict),
       seen_index_(static_cast<size_t>(scenario.nodes), -1) {
   for (const PartitionName& name : partitions) {
     Watched& watched = partitions_.emplace_back();
@@ -82,6 +83,15 @@ void Watcher::Look() {
     LookAtQuorum(*node);
     LookAtImage(*node);
   }
+  if (scenario_.dynamic_voters) {
+    std::set<std::set<int32_t>> sets;
+    for (const auto& node : nodes_) {
+      std::set<int32_t> voters;
+      for (NodeId voter : node->voters().nodes()) voters.insert(voter.value());
+      sets.insert(std::move(voters));
+    }
+    commits_.OnVoters(std::move(sets));
+  }
   for (const auto& node : nodes_) {
     if (node->up()) commits_.Check(node->id().value(), node->raft().commit_index().value());
   }
@@ -103,6 +113,15 @@ void Watcher::LookAtQuorum(SimNode& node) {
   const int32_t id = node.id().value();
   const RaftNode& raft = node.raft();
   const QuorumLeader leader = raft.leader();
+  raft::ReplicaKey& key = seen_keys_[id];
+  if (key != node.replica_key()) {
+    if (key.node != kNoNode) {
+      terms_.OnDiskLost(id);
+      votes_.OnDiskLost(id);
+      commits_.OnDiskLost(id, node.lost_durable_end());
+    }
+    key = node.replica_key();
+  }
   terms_.OnTerm(id, node.incarnation(), leader.term.value(), leader.leader == node.id());
   metadata_.OnCommitIndex(id, node.incarnation(), raft.commit_index().value(),
                           raft.log_end_index().value());
@@ -114,6 +133,7 @@ void Watcher::LookAtQuorum(SimNode& node) {
     votes_.OnState(id, node.incarnation(), raft.core().term().value(),
                    raft.core().hard_state().voted_for.node.value());
   }
+  voter_sets_.OnCore(raft.core(), raft.persisting());
   if (leader.leader == kNoNode) return;
   leaders_.OnRaftLeader(id, leader.term.value(), leader.leader.value());
   if (leader.term.value() <= shown_term_) return;

@@ -26,6 +26,7 @@
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/checkers/vote_checker.h"
+#include "tests/sim/checkers/voter_set_checker.h"
 #include "tests/sim/checkers/watermark_checker.h"
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
@@ -85,11 +86,13 @@ class Watcher {
   VoteChecker votes_;
   RecoveryChecker recoveries_;
   LeaderCompletenessChecker leader_completeness_;
+  VoterSetChecker voter_sets_;
   std::vector<Watched> partitions_;
   std::vector<int64_t> seen_index_;  // of each node's image
   int64_t newest_index_ = -1;
   std::map<int32_t, BrokerEpoch> registered_;  // by node, in the newest image
   int32_t shown_term_ = 0;
+  std::map<int32_t, raft::ReplicaKey> seen_keys_;  // which replica of the metadata log a node is
 };
 
 }  // namespace quorate::sim

@@ -37,7 +37,7 @@ RaftConfig QuorumNode::Config() const {
   for (int32_t i = 1; i <= around_.scenario.nodes; ++i) {
     config.voters[NodeId(i)] = {{HostName(i), kPort}, Uuid()};
   }
-  config.is_voter = true;
+  config.is_controller = true;
   config.metadata_directory = kDirectory;
   config.election_timeout = Millis(50);
   config.fetch_timeout = Millis(120);
