@@ -1,6 +1,7 @@
 #include "base/file_system.h"
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 
 namespace quorate {
@@ -22,10 +23,14 @@ absl::Status FileSystem::WriteFileAtomically(const std::string& path, std::strin
   const std::string temporary = path + ".tmp";
   {
     Q_ASSIGN_OR_RETURN(std::shared_ptr<File> file, Open(temporary, OpenMode::kCreateFresh));
+    FAILPOINT("file.before_write");
     Q_RETURN_IF_ERROR(file->WriteAt(0, {&contents, 1}));
+    FAILPOINT("file.before_sync");
     Q_RETURN_IF_ERROR(file->Sync());
   }
+  FAILPOINT("file.before_rename");
   Q_RETURN_IF_ERROR(Rename(temporary, path));
+  FAILPOINT("file.after_rename");
   const size_t slash = path.rfind('/');
   return SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash));
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/fault_point.h"
 #include "proto/kafka/error.h"
 
 namespace quorate {
@@ -77,6 +78,10 @@ void BrokerLeases::OpenSession(NodeId broker, BrokerEpoch epoch, std::unique_ptr
   if (entry.session != nullptr) {
     entry.session->Reply(session_answer_(kafka::Code(kafka::KafkaError::kNone), ""));
   }
+  if (BUGGIFY("controller.end_session_at_once", 0.05)) {
+    entry.session = nullptr;
+    return call->Reply(session_answer_(kafka::Code(kafka::KafkaError::kNone), ""));
+  }
   const uint64_t id = next_session_id_++;
   entry.session_id = id;
   entry.session = std::move(call);
@@ -94,7 +99,8 @@ void BrokerLeases::SessionBroken(NodeId broker, uint64_t session_id) {
   entry.session_id = 0;
   entry.broken = true;
   loop_->Cancel(entry.grace_timer);
-  entry.grace_timer = loop_->RunAfter(session_grace_, [this, alive = alive_, broker] {
+  const Micros grace = BUGGIFY("controller.no_session_grace", 0.2) ? Micros(0) : session_grace_;
+  entry.grace_timer = loop_->RunAfter(grace, [this, alive = alive_, broker] {
     if (*alive) GraceOver(broker);
   });
 }

@@ -115,6 +115,27 @@ TEST_F(BrokerLifecycleTest, ARepeatedRegistrationGetsTheSameEpoch) {
   EXPECT_EQ(h.quorum.log().size(), before);
 }
 
+// F1: a copy of the registration that was under way for long.
+TEST_F(BrokerLifecycleTest, ALateCopyOfALiveProcessesRegistrationChangesNothing) {
+  h.StartBroker(1, 1);
+  const BrokerEpoch epoch = Broker(1).epoch;
+  const size_t before = h.quorum.log().size();
+  const auto late = h.Do<pb::RegisterBrokerResponse>("RegisterBroker", h.Registration(1, 1));
+  EXPECT_EQ(late.header().error(), 0);
+  EXPECT_EQ(late.broker_epoch(), epoch.value());
+  EXPECT_EQ(h.quorum.log().size(), before);
+  EXPECT_FALSE(Broker(1).fenced);
+}
+
+TEST_F(BrokerLifecycleTest, ALiveProcessThatRegistersAnewGetsANewEpoch) {
+  h.StartBroker(1, 1);
+  const BrokerEpoch epoch = Broker(1).epoch;
+  auto request = h.Registration(1, 1);
+  request.set_previous_broker_epoch(epoch.value());
+  const auto anew = h.Do<pb::RegisterBrokerResponse>("RegisterBroker", request);
+  EXPECT_GT(BrokerEpoch(anew.broker_epoch()), epoch);
+}
+
 TEST_F(BrokerLifecycleTest, ARepeatedRegistrationWaitsForTheFirstToBeCommitted) {
   const auto first = h.Call<pb::RegisterBrokerResponse>("RegisterBroker", h.Registration(1, 1));
   const auto again = h.Call<pb::RegisterBrokerResponse>("RegisterBroker", h.Registration(1, 1));

@@ -43,8 +43,8 @@ size_t ChangeSet::open_unit_bytes() const {
   return bytes;
 }
 
-absl::StatusOr<std::vector<std::vector<std::string>>> ChangeSet::TakeBatches(
-    size_t max_batch_bytes) {
+absl::StatusOr<std::vector<std::vector<std::string>>> ChangeSet::TakeBatches(size_t max_batch_bytes,
+                                                                             bool batch_per_unit) {
   EndUnit();
   std::vector<std::vector<std::string>> batches;
   size_t batch_bytes = 0;
@@ -57,7 +57,7 @@ absl::StatusOr<std::vector<std::vector<std::string>>> ChangeSet::TakeBatches(
           absl::StrFormat("a change of %d records takes %d bytes; a batch holds %d", end - begin,
                           unit_bytes, max_batch_bytes));
     }
-    if (batches.empty() || batch_bytes + unit_bytes > max_batch_bytes) {
+    if (batches.empty() || batch_per_unit || batch_bytes + unit_bytes > max_batch_bytes) {
       batches.emplace_back();
       batch_bytes = kBatchCost;
     }

@@ -54,9 +54,11 @@ class ChangeSet {
   // Bytes of the unit that is not ended yet, as they count in a batch.
   size_t open_unit_bytes() const;
 
-  // The records, cut into batches of at most `max_batch_bytes` at ends of units.
+  // The records, cut into batches of at most `max_batch_bytes` at ends of units; as few as
+  // possible, or, if `batch_per_unit`, one for each unit.
   // ERRORS: kInvalidArgument if one unit does not fit.
-  absl::StatusOr<std::vector<std::vector<std::string>>> TakeBatches(size_t max_batch_bytes);
+  absl::StatusOr<std::vector<std::vector<std::string>>> TakeBatches(size_t max_batch_bytes,
+                                                                    bool batch_per_unit = false);
 
   // Names everything that changed, possibly more (what was rolled back).
   const MetadataDelta& delta() const { return delta_; }

@@ -66,8 +66,10 @@ bool SameListener(const BrokerListener& a, const pb::ListenerEndpoint& b) {
 
 // The registration holds what the request asks for, and has not begun to act.
 bool IsRepeated(const BrokerImage& old, const pb::RegisterBrokerRequest& request) {
-  if (old.incarnation.ToBytes() != request.incarnation_id() || !old.fenced ||
-      old.in_controlled_shutdown || old.rack != request.rack() ||
+  // A live process that registers anew names the epoch it has; a copy that is late does not.
+  const bool anew = !old.fenced && BrokerEpoch(request.previous_broker_epoch()) == old.epoch;
+  if (old.incarnation.ToBytes() != request.incarnation_id() || anew || old.in_controlled_shutdown ||
+      old.rack != request.rack() ||
       old.listeners.size() != static_cast<size_t>(request.listeners_size()) ||
       !SameListener(old.replication_listener, request.replication_listener()) ||
       old.log_directories.size() != static_cast<size_t>(request.log_directory_ids_size())) {
@@ -182,13 +184,13 @@ void ClusterControl::FinishRemovals(ChangeSet* changes) const {
   }
 }
 
-ProducerId ClusterControl::AllocateProducerIds(const pb::CallerHeader& caller,
+ProducerId ClusterControl::AllocateProducerIds(const pb::CallerHeader& caller, int32_t count,
                                                ChangeSet* changes) const {
   const ProducerId first = changes->image().next_producer_id();
   pb::MetadataRecord record;
   record.mutable_producer_ids()->set_broker_id(caller.broker_id());
   record.mutable_producer_ids()->set_broker_epoch(caller.broker_epoch());
-  record.mutable_producer_ids()->set_next_producer_id((first + config_.producer_id_block).value());
+  record.mutable_producer_ids()->set_next_producer_id((first + count).value());
   changes->Add(record);
   return first;
 }

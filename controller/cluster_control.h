@@ -48,8 +48,9 @@ class ClusterControl {
   // Does for brokers that cannot lead what a former controller may have left half done.
   void FinishRemovals(ChangeSet* changes) const;
 
-  // Gives away the next block of producer ids; returns the first.
-  ProducerId AllocateProducerIds(const pb::CallerHeader& caller, ChangeSet* changes) const;
+  // Gives away the next `count` (> 0) producer ids; returns the first.
+  ProducerId AllocateProducerIds(const pb::CallerHeader& caller, int32_t count,
+                                 ChangeSet* changes) const;
 
  private:
   void SetFenced(const BrokerImage& broker, bool fenced, ChangeSet* changes) const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "proto/kafka/status_to_error.h"
 #include "proto/quorate/controller.pb.h"
@@ -118,13 +119,14 @@ bool ControllerService::Admit(std::unique_ptr<RpcCall>* call, Guard guard, Reque
     return false;
   }
   absl::Status status;
-  if (!c_.active()) {
+  if (!c_.active() || BUGGIFY("controller.refuse_as_inactive", 0.005)) {
     status = kafka::KafkaStatus(
         KafkaError::kNotController,
         absl::StrFormat("controller %d is not active", c_.config_.node_id.value()));
   } else if (guard == Guard::kBroker) {
     status = c_.cluster_.EpochGuard(c_.speculative(), request->caller());
-  } else if (guard == Guard::kClient && c_.writes_.waiting() >= c_.config_.max_waiting) {
+  } else if (guard == Guard::kClient && (c_.writes_.waiting() >= c_.config_.max_waiting ||
+                                         BUGGIFY("controller.refuse_as_full", 0.1))) {
     status =
         kafka::KafkaStatus(KafkaError::kRequestTimedOut,
                            absl::StrFormat("%d operations wait for the metadata quorum already",
@@ -160,6 +162,7 @@ void ControllerService::CommitAndReply(ChangeSet changes, const Cause& cause, bo
                         service.Refuse<Response>(std::move(call), result.status());
                         return;
                       }
+                      FAILPOINT("controller.before_reply");
                       service.FillHeader(absl::OkStatus(), response.mutable_header());
                       SetLogIndex(&response, *result, 0);
                       call->Reply(response.SerializeAsString());
@@ -264,8 +267,10 @@ void ControllerService::AllocateProducerIds(std::unique_ptr<RpcCall> call) {
   if (!Admit<Response>(&call, Guard::kBroker, &request)) return;
   ChangeSet changes = c_.writes_.Begin();
   Response response;
-  response.set_first(c_.cluster_.AllocateProducerIds(request.caller(), &changes).value());
-  response.set_count(c_.config_.producer_id_block);
+  const int32_t count =
+      BUGGIFY("controller.producer_id_block_1", 0.9) ? 1 : c_.config_.producer_id_block;
+  response.set_first(c_.cluster_.AllocateProducerIds(request.caller(), count, &changes).value());
+  response.set_count(count);
   const Cause cause =
       CauseOf(request.caller(), "AllocateProducerIds",
               absl::StrFormat("broker %d needs producer ids", request.caller().broker_id()));

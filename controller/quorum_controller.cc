@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "controller/controller_service.h"
 #include "proto/kafka/status_to_error.h"
 
@@ -129,10 +130,12 @@ void QuorumController::CommitOwn(ChangeSet changes, const std::string& trigger,
 
 void QuorumController::SchedulePreferredElection() {
   if (config_.preferred_leader_interval <= Micros::zero()) return;
-  preferred_timer_ = loop_->RunAfter(config_.preferred_leader_interval,
-                                     [this, alive = alive_, term = writes_.term()] {
-                                       if (*alive) ElectPreferred(term);
-                                     });
+  const Micros interval = BUGGIFY("controller.elect_preferred_soon", 0.3)
+                              ? Micros(Millis(100))
+                              : config_.preferred_leader_interval;
+  preferred_timer_ = loop_->RunAfter(interval, [this, alive = alive_, term = writes_.term()] {
+    if (*alive) ElectPreferred(term);
+  });
 }
 
 void QuorumController::ElectPreferred(Term term) {

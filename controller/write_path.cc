@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "controller/image/image_loader.h"
 #include "controller/image/replay.h"
@@ -129,7 +130,8 @@ void WritePath::Commit(ChangeSet changes, const Cause& cause, Done done) {
   if (!changes.empty()) {
     const std::set<TopicPartition> touched = TouchedPartitions(speculative_, changes.delta());
     const MetadataImage after = changes.image();
-    auto batches = changes.TakeBatches(quorum_.max_batch_bytes());
+    auto batches =
+        changes.TakeBatches(quorum_.max_batch_bytes(), BUGGIFY("controller.batch_per_change", 0.3));
     if (!batches.ok()) {
       return done(KafkaStatus(KafkaError::kPolicyViolation, batches.status().ToString()));
     }
@@ -139,6 +141,7 @@ void WritePath::Commit(ChangeSet changes, const Cause& cause, Done done) {
     for (std::vector<std::string>& records : *batches) {
       const int64_t count = static_cast<int64_t>(records.size());
       if (batches->size() > 1) kept.push_back(records);
+      FAILPOINT("controller.before_propose");
       auto first = quorum_.Propose(term_, std::move(records), EncodeCause(cause));
       if (!first.ok()) {
         failed = first.status();

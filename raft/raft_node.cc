@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "raft/metadata_batch_codec.h"
 #include "raft/quorum_state_file.h"
@@ -165,6 +166,7 @@ void RaftNode::Drain() {
 void RaftNode::CarryOut(raft::Ready ready, const SharedBytes& batches) {
   if (!ready.persist) return CarryOutAfterPersist(std::move(ready), batches);
   persisting_ = true;
+  FAILPOINT("raft.before_persist_vote");
   const raft::HardState state = *ready.persist;
   env_.pool->RunThen(
       env_.loop,
@@ -175,6 +177,7 @@ void RaftNode::CarryOut(raft::Ready ready, const SharedBytes& batches) {
         persisting_ = false;
         if (failed_) return;
         if (!status.ok()) return Fail(status);
+        FAILPOINT("raft.after_persist_vote");
         draining_ = true;
         CarryOutAfterPersist(std::move(ready), batches);
         draining_ = false;
@@ -185,7 +188,9 @@ void RaftNode::CarryOut(raft::Ready ready, const SharedBytes& batches) {
 }
 
 void RaftNode::CarryOutAfterPersist(raft::Ready ready, const SharedBytes& batches) {
+  FAILPOINT("raft.before_append");
   if (const absl::Status changed = ChangeLog(ready, batches); !changed.ok()) return Fail(changed);
+  FAILPOINT("raft.before_send");
   if (!ready.note.empty()) {
     LOG(WARNING) << "raft node " << config_.node_id << ": " << ready.note;
   }
@@ -204,6 +209,7 @@ void RaftNode::CarryOutAfterPersist(raft::Ready ready, const SharedBytes& batche
     const QuorumLeader& last = leader_changes_.empty() ? announced_leader_ : leader_changes_.back();
     if (leader != last) leader_changes_.push_back(leader);
   }
+  FAILPOINT("raft.after_send");
   ArmTimer(ready.wake_at);
   MaybeFlush();
 }
@@ -246,6 +252,10 @@ absl::StatusOr<LogIndex> RaftNode::Propose(Term term, std::vector<std::string> r
     return absl::FailedPreconditionError(
         absl::StrFormat("not the active leader of term %d", term.value()));
   }
+  if (BUGGIFY("raft.refuse_proposal", 0.005)) {
+    return absl::FailedPreconditionError("not now");
+  }
+  FAILPOINT("raft.before_propose");
   std::string batch = EncodeMetadataBatch(records, cause, term, env_.loop->clock().WallNow());
   if (batch.size() > max_batch_bytes()) {
     return absl::InvalidArgumentError(
@@ -266,10 +276,19 @@ absl::StatusOr<LogIndex> RaftNode::Propose(Term term, std::vector<std::string> r
 void RaftNode::MaybeFlush() {
   if (flushing_ || failed_ || !log_->needs_flush()) return;
   flushing_ = true;
+  if (BUGGIFY("raft.flush_late", 0.05)) {
+    env_.loop->RunAfter(Millis(20), Guarded([this] {
+                          flushing_ = false;
+                          MaybeFlush();
+                          MaybeFinishShutdown();
+                        }));
+    return;
+  }
   const uint64_t truncations = core_->truncations();
   auto job = std::make_shared<const FlushJob>(log_->PrepareFlush());
   // Now and then the recovery point becomes durable too, so that a power cut leaves a recent one.
-  const bool sync_point = ++flushes_ % kFlushesPerPointSync == 0;
+  const bool sync_point =
+      ++flushes_ % kFlushesPerPointSync == 0 || BUGGIFY("raft.sync_point_always", 0.5);
   std::shared_ptr<File> point = sync_point ? recovery_point_->file() : nullptr;
   env_.pool->RunThen(
       env_.loop,
@@ -286,6 +305,7 @@ void RaftNode::MaybeFlush() {
 void RaftNode::OnFlushed(const FlushJob& job, uint64_t truncations, const absl::Status& status) {
   flushing_ = false;
   if (failed_) return;
+  FAILPOINT("raft.after_flush");
   log_->CompleteFlush(job, status);
   if (!log_->failure().ok()) return Fail(log_->failure());
   if (!status.ok()) {
@@ -295,7 +315,9 @@ void RaftNode::OnFlushed(const FlushJob& job, uint64_t truncations, const absl::
   }
   if (truncations == core_->truncations() || config_.bugs.trust_stale_flush) {
     const LogIndex end(job.target().value());
-    if (const absl::Status written = recovery_point_->Write(end); !written.ok()) {
+    if (BUGGIFY("raft.skip_recovery_point", 0.5)) {
+      // An older one is as safe.
+    } else if (const absl::Status written = recovery_point_->Write(end); !written.ok()) {
       LOG(WARNING) << "recovery point not written: " << written;  // an older one is as safe
     }
     const std::weak_ptr<bool> alive = alive_;
@@ -312,7 +334,9 @@ void RaftNode::ArmTimer(MonoTime wake_at) {
   timer_ = TimerId::kNone;
   timer_at_ = wake_at;
   if (wake_at == MonoTime::Max()) return;
-  const Micros delay = std::max(wake_at - env_.loop->Now(), Micros(0));
+  Micros delay = std::max(wake_at - env_.loop->Now(), Micros(0));
+  if (BUGGIFY("raft.tick_late", 0.02)) delay += Millis(30);
+  if (BUGGIFY("raft.tick_early", 0.02)) delay = Micros(0);
   timer_ = env_.loop->RunAfter(delay, Guarded([this] {
                                  timer_ = TimerId::kNone;
                                  timer_at_ = MonoTime::Max();

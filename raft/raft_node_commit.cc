@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "raft/metadata_batch_codec.h"
 #include "raft/raft_node.h"
@@ -57,6 +58,7 @@ void RaftNode::Notify() {
         Fail(batches.status());
         break;
       }
+      FAILPOINT("raft.before_apply");
       delivered_ = batches->back()->end();
       for (MetadataListener* listener : listeners_) {
         listener->OnCommit(*batches);
@@ -85,7 +87,8 @@ void RaftNode::Notify() {
 absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> RaftNode::ReadCommitted() {
   Q_ASSIGN_OR_RETURN(const LogReadResult read,
                      log_->Read(Offset(delivered_.value()), Offset(core_->commit_index().value()),
-                                kDeliveryBytes, /*at_least_one=*/true));
+                                BUGGIFY("raft.deliver_one_batch", 0.2) ? 1 : kDeliveryBytes,
+                                /*at_least_one=*/true));
   Q_ASSIGN_OR_RETURN(const std::string bytes, read.ToBytes());
   // CRCs are looked at again: what was fine when it was written may have rotted (scenario C30).
   Q_ASSIGN_OR_RETURN(const std::vector<RecordBatchView> views,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "proto/quorate/raft.pb.h"
 #include "raft/raft_node.h"
 #include "raft/raft_wire.h"
@@ -85,10 +86,12 @@ void RaftNode::Answer(const raft::Reply& reply) {
 
 std::string RaftNode::FetchBytes(const raft::FetchAnswer& answer) {
   std::string batches;
-  if (answer.with_records) {
+  if (answer.with_records && !BUGGIFY("raft.fetch_answer_empty", 0.01)) {
     // All of it, committed or not: followers have to hold it before it can be committed.
-    auto read = log_->Read(Offset(answer.fetch_index.value()), log_->end_offset(),
-                           std::clamp(answer.max_bytes, 1, kMaxFetchBytes), true);
+    auto read = log_->Read(
+        Offset(answer.fetch_index.value()), log_->end_offset(),
+        BUGGIFY("raft.fetch_one_byte", 0.1) ? 1 : std::clamp(answer.max_bytes, 1, kMaxFetchBytes),
+        true);
     absl::StatusOr<std::string> bytes =
         read.ok() ? read->ToBytes() : absl::StatusOr<std::string>(read.status());
     if (bytes.ok()) {
@@ -142,6 +145,7 @@ void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method
                         Micros timeout) {
   const auto voter = config_.voters.find(request.to);
   if (voter == config_.voters.end()) return;
+  if (BUGGIFY("raft.call_time_out_early", 0.01)) timeout = Millis(2);
   const raft::CallId call = request.call;
   const NodeId to = request.to;
   const RpcCallId rpc =
@@ -152,6 +156,9 @@ void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method
                           raft::Response<ResponseMessage> event{call, to, {}};
                           SharedBytes batches;
                           absl::Status parsed = response.status();
+                          if (BUGGIFY("raft.lose_answer", 0.005)) {
+                            parsed = absl::UnavailableError("the answer was lost");
+                          }
                           if (parsed.ok()) {
                             if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
                               parsed = Parse(*response, &event.message, &batches);

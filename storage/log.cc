@@ -7,6 +7,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "storage/leader_epoch_cache.h"
 #include "storage/log_files.h"
@@ -98,6 +99,7 @@ absl::Status Log::RollActive() {
   // First what can fail: the old segment stays active then.
   Q_ASSIGN_OR_RETURN(std::unique_ptr<Segment> fresh,
                      Segment::Create(file_system_, directory_, base));
+  FAILPOINT("storage.in_roll");
   active().Seal();
   segments_[base] = std::move(fresh);
   directories_to_sync_.push_back(directory_);
@@ -304,11 +306,13 @@ FlushJob Log::PrepareFlush() {
 
 absl::Status FlushJob::Run() const {
   Q_RETURN_IF_ERROR(refused_);
+  FAILPOINT("storage.before_flush");
   for (const std::shared_ptr<File>& file : files_) {
     absl::Status synced = file->Sync();
     if (!synced.ok() && retry_failed_sync_) synced = file->Sync();  // scenario H1
     if (!synced.ok()) return synced;
   }
+  FAILPOINT("storage.after_fsync");
   for (size_t i = 0; i < directories_.size(); ++i) {
     if (i > 0 && directories_[i] == directories_[i - 1]) continue;
     Q_RETURN_IF_ERROR(file_system_->SyncDirectory(directories_[i]));

@@ -6,6 +6,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "storage/leader_epoch_cache.h"
 #include "storage/log.h"
@@ -69,6 +70,7 @@ absl::Status Log::MakeRoom(int64_t bytes, size_t batches, Offset last, WallMilli
   const int64_t staged = segment.size() + gather->bytes;
   if (staged == 0) return absl::OkStatus();
   const bool full = staged + bytes > config_.segment_bytes || last - segment.base() > INT32_MAX ||
+                    (staged + bytes > 4096 && BUGGIFY("storage.segment_4k", 0.2)) ||
                     segment.IndexFull(config_.index_max_bytes, batches + gather->batches.size());
   // By the records' own time: the same log rolls the same way on every replica.
   const WallMillis first = segment.first_timestamp();
@@ -83,9 +85,14 @@ absl::Status Log::MakeRoom(int64_t bytes, size_t batches, Offset last, WallMilli
 absl::Status Log::Commit(Gather* gather) {
   if (gather->empty()) return absl::OkStatus();
   Segment& segment = active();
-  absl::Status status = segment.Reserve(gather->bytes, config_.preallocate_bytes);
+  const int64_t piece = BUGGIFY("storage.preallocate_512", 1.0)    ? 512
+                        : BUGGIFY("storage.preallocate_none", 1.0) ? 0
+                                                                   : config_.preallocate_bytes;
+  absl::Status status = segment.Reserve(gather->bytes, piece);
   bool broken = absl::IsDataLoss(status);
+  FAILPOINT("storage.before_append");
   if (status.ok()) status = segment.Write(gather->pieces, &broken);
+  FAILPOINT("storage.after_append");
   if (!status.ok()) {
     for (auto it = gather->undo.rbegin(); it != gather->undo.rend(); ++it) {
       producers_->Restore(it->id, it->entry);
@@ -98,10 +105,12 @@ absl::Status Log::Commit(Gather* gather) {
     gather->Clear();
     return status;
   }
+  const int32_t interval =
+      BUGGIFY("storage.index_every_batch", 0.5) ? 0 : config_.index_interval_bytes;
   size_t decided = 0;
   for (size_t i = 0; i < gather->batches.size(); ++i) {
     const BatchFacts& batch = gather->batches[i];
-    segment.NoteAppended(batch, config_.index_interval_bytes);
+    segment.NoteAppended(batch, interval);
     if (batch.epoch >= LeaderEpoch(0)) epochs_->Assign(batch.epoch, batch.base_offset);
     for (; decided < gather->decided.size() && gather->decided[decided].first == i; ++decided) {
       NoteDecided(gather->decided[decided].second, &segment);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "storage/batch_reader.h"
 #include "storage/log.h"
@@ -37,7 +38,8 @@ void Log::KeepFewOpen(const Segment* used) const {
   if (!used->sealed()) return;
   std::erase(open_sealed_, used);
   open_sealed_.push_back(used);
-  if (open_sealed_.size() <= kSealedKeptOpen) return;
+  const size_t kept = BUGGIFY("storage.keep_one_segment_open", 0.5) ? 1 : kSealedKeptOpen;
+  if (open_sealed_.size() <= kept) return;
   open_sealed_.front()->CloseIdle();
   open_sealed_.erase(open_sealed_.begin());
 }
@@ -89,6 +91,7 @@ absl::StatusOr<LogReadResult> Log::Read(Offset from, Offset upper, int64_t max_b
                                                  from.value(), log_start_offset_.value(),
                                                  end_offset_.value()));
   }
+  if (BUGGIFY("storage.read_one_byte", 0.02)) max_bytes = std::min<int64_t>(max_bytes, 1);
   LogReadResult result;
   result.first_offset = from;
   result.next_offset = from;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "storage/batch_reader.h"
 #include "storage/leader_epoch_cache.h"
@@ -51,6 +52,8 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   Scan scan;
   scan.clean = options.clean_shutdown;
   scan.recovery_point = options.clean_shutdown ? Offset(0) : options.recovery_point;
+  // As if the checkpoint were an old one.
+  if (BUGGIFY("storage.recover_from_start", 0.3)) scan.recovery_point = Offset(0);
   if (file_system_->IsDirectory(directory_)) {
     Q_RETURN_IF_ERROR(ListFiles(&scan));
     Q_RETURN_IF_ERROR(CheckMetadata(options, &scan));
@@ -206,7 +209,7 @@ absl::Status Log::LoadEpochs(Scan* scan) {
   const Offset first = segments_.begin()->first;
   const std::string path = PathOf(kEpochCheckpointName);
   absl::StatusOr<LeaderEpochCache> cache = LeaderEpochCache();
-  if (file_system_->Exists(path)) {
+  if (file_system_->Exists(path) && !BUGGIFY("storage.epochs_rebuild", 0.2)) {
     Q_ASSIGN_OR_RETURN(std::string text, file_system_->ReadFile(path));
     cache = LeaderEpochCache::Parse(text);
     if (!cache.ok()) {
@@ -323,6 +326,7 @@ absl::Status Log::CutAfterScan(Scan* scan) {
   }
   // What lies behind goes first: should this be cut short, the next start finds the same bad batch.
   Q_RETURN_IF_ERROR(DropFrom(last.base() + 1));
+  FAILPOINT("storage.in_recovery_cut");
   if (last.sealed()) Q_RETURN_IF_ERROR(last.Activate(config_.index_interval_bytes));
   if (scan->bad_position < last.size()) {
     Q_RETURN_IF_ERROR(last.TruncateAt(scan->bad_position, config_.index_interval_bytes,
@@ -371,7 +375,7 @@ absl::Status Log::LoadProducers(Offset newest, Offset rebuild_from) {
     absl::StatusOr<ProducerStateTable> table =
         bytes.ok() ? ProducerStateTable::Parse(*bytes)
                    : absl::StatusOr<ProducerStateTable>(bytes.status());
-    if (table.ok()) {
+    if (table.ok() && !BUGGIFY("storage.producers_rebuild", 0.2)) {
       *producers_ = *std::move(table);
       from = at;
       break;

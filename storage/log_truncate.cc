@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "storage/leader_epoch_cache.h"
 #include "storage/log.h"
@@ -55,7 +56,9 @@ absl::Status Log::TruncateDurably(Offset end) {
   Q_ASSIGN_OR_RETURN(std::optional<BatchFacts> batch, last.FindBatch(end));
   const Offset cut = batch.has_value() ? std::min(batch->base_offset, end) : end;
   if (cut < flushed_end_offset_) Q_RETURN_IF_ERROR(WriteTruncationMark(cut, false));
+  FAILPOINT("storage.before_truncate");
   Q_RETURN_IF_ERROR(DropFrom(last.base() + 1));
+  FAILPOINT("storage.in_truncate");
   std::erase(open_sealed_, &last);
   if (last.sealed()) Q_RETURN_IF_ERROR(last.Activate(config_.index_interval_bytes));
   Q_RETURN_IF_ERROR(last.TruncateAt(batch.has_value() ? batch->position : last.size(),
@@ -73,7 +76,9 @@ absl::Status Log::TruncateFullyAndStartAt(Offset offset) {
   const auto drop = [&]() -> absl::Status {
     if (file_system_->IsDirectory(directory_)) {
       Q_RETURN_IF_ERROR(WriteTruncationMark(offset, true));
+      FAILPOINT("storage.before_emptying");
       Q_RETURN_IF_ERROR(DropFrom(Offset(0)));
+      FAILPOINT("storage.after_emptying");
       for (Offset snapshot : snapshots_) {
         IgnoreError(file_system_->Remove(PathOf(SegmentFileName(snapshot, ".snapshot"))),
                     "recovery takes no snapshot above the log's segments");

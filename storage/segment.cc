@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "storage/batch_reader.h"
 #include "storage/transaction_index.h"
@@ -262,7 +263,7 @@ absl::Status Segment::EnsureIndexes() const {
   };
   std::shared_ptr<const FileMapping> index = map(".index");
   std::shared_ptr<const FileMapping> time_index = map(".timeindex");
-  if (index != nullptr && time_index != nullptr) {
+  if (index != nullptr && time_index != nullptr && !BUGGIFY("storage.index_rebuild", 0.1)) {
     index_.bytes().SetMapping(std::move(index));
     time_index_.bytes().SetMapping(std::move(time_index));
     // A non-empty segment has a time entry, put there when it was sealed.

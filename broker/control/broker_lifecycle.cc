@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "proto/quorate/controller.pb.h"
 
 namespace quorate {
@@ -123,6 +124,8 @@ bool BrokerLifecycle::HandleStale(const pb::ControllerHeader& header) {
 
 void BrokerLifecycle::ScheduleHeartbeat(Micros wait) {
   loop_->Cancel(heartbeat_timer_);
+  if (BUGGIFY("broker.heartbeat_soon", 0.2)) wait = Millis(1);
+  if (BUGGIFY("broker.heartbeat_late", 0.02)) wait = wait * 3;
   heartbeat_timer_ = loop_->RunAfter(wait, [this] {
     heartbeat_timer_ = TimerId::kNone;
     Heartbeat();
@@ -137,6 +140,9 @@ void BrokerLifecycle::Heartbeat() {
   }
   heartbeat_again_ = false;
   loop_->Cancel(std::exchange(heartbeat_timer_, TimerId::kNone));
+  if (BUGGIFY("broker.drop_session", 0.02)) {
+    channel_->Cancel(std::exchange(session_, ControllerCallId::kNone));
+  }
   pb::HeartbeatRequest request;
   FillCaller(registration_, epoch_, request.mutable_caller());
   request.set_applied_index(applied_.value());

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "proto/quorate/controller.pb.h"
 
 namespace quorate {
@@ -62,7 +63,8 @@ ControllerCallId ControllerChannel::Call(std::string_view method, std::string re
 }
 
 NodeId ControllerChannel::ChooseTarget(const Pending& pending) {
-  const NodeId hinted = hint_ ? hint_() : kNoNode;
+  NodeId hinted = hint_ ? hint_() : kNoNode;
+  if (BUGGIFY("channel.distrust_hint", 0.05)) hinted = kNoNode;
   // A hint that just failed may be stale: whoever an answer named comes first then.
   if (pending.redirected && controllers_.contains(told_leader_)) return told_leader_;
   const bool failed_there = pending.failures > 0 && pending.target == hinted;
@@ -88,8 +90,9 @@ void ControllerChannel::Attempt(ControllerCallId id) {
   pending.target = ChooseTarget(pending);
   pending.redirected = false;
   pending.attempt_began = now;
-  const Micros timeout =
+  Micros timeout =
       std::min({pending.options.deadline - now, pending.options.attempt_timeout, kLongestAttempt});
+  if (BUGGIFY("channel.time_out_early", 0.02)) timeout = std::min(timeout, Micros(Millis(3)));
   pending.rpc = client_->Call(
       controllers_.at(pending.target), pending.method, pending.request, timeout, loop_,
       [this, id](absl::StatusOr<std::string> answer) { OnAnswer(id, std::move(answer)); });
@@ -100,6 +103,9 @@ void ControllerChannel::OnAnswer(ControllerCallId id, absl::StatusOr<std::string
   QCHECK(found != pending_.end());
   Pending& pending = found->second;
   pending.rpc = RpcCallId::kNone;
+  if (answer.ok() && BUGGIFY("channel.lose_answer", 0.01)) {
+    answer = absl::UnavailableError("the answer was lost");
+  }
   if (!answer.ok()) {
     if (!IsRetriable(answer.status())) {
       Finish(id, std::move(answer));

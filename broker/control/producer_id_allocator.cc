@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/fault_point.h"
 #include "proto/quorate/controller.pb.h"
 
 namespace quorate {
@@ -25,11 +26,13 @@ void ProducerIdAllocator::Allocate(Done done) {
   }
   if (next_ < end_) {
     const ProducerId id{next_++};
-    if (end_ - next_ < kPrefetchBelow && reserve_next_ == reserve_end_) RequestBlock();
+    if ((end_ - next_ < kPrefetchBelow || BUGGIFY("broker.fetch_producer_ids_early", 0.3)) &&
+        reserve_next_ == reserve_end_)
+      RequestBlock();
     done(id);
     return;
   }
-  if (waiting_.size() >= kMaxWaiting) {
+  if (waiting_.size() >= kMaxWaiting || BUGGIFY("broker.refuse_producer_id", 0.05)) {
     done(absl::UnavailableError("too many requests wait for producer ids"));
     return;
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "broker/group/group_coordinator.h"
 
 namespace quorate {
@@ -61,7 +62,8 @@ void GroupCoordinator::ContinueLoad(PartitionIndex partition, uint64_t shard_id)
   if (shard == nullptr) return;
   if (shard->load_next >= shard->load_end) return MaybeActivate(partition, shard_id);
   env_.log->Read(
-      partition, shard->load_next, shard->load_end, options_.load_chunk_bytes,
+      partition, shard->load_next, shard->load_end,
+      BUGGIFY("group.load_one_batch", 0.3) ? 1 : options_.load_chunk_bytes,
       [this, alive = alive_, partition, shard_id](absl::StatusOr<OffsetsLog::Chunk> chunk) {
         if (*alive) OnChunk(partition, shard_id, std::move(chunk));
       });
@@ -71,6 +73,9 @@ void GroupCoordinator::OnChunk(PartitionIndex partition, uint64_t shard_id,
                                absl::StatusOr<OffsetsLog::Chunk> chunk) {
   GroupShard* shard = FindShard(partition, shard_id);
   if (shard == nullptr) return;
+  if (chunk.ok() && BUGGIFY("group.load_fails", 0.05)) {
+    chunk = absl::UnavailableError("the log could not be read");
+  }
   if (!chunk.ok()) return RetryLoad(partition, chunk.status());
   if (chunk->next <= shard->load_next) {
     return RetryLoad(partition, absl::DataLossError("the log has a gap"));

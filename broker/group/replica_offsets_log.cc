@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "proto/kafka/status_to_error.h"
 #include "storage/record_batch_builder.h"
@@ -76,6 +77,10 @@ void ReplicaOffsetsLog::Append(PartitionIndex partition, LeaderEpoch epoch,
   if (it == led_.end()) {
     return done(kafka::KafkaStatus(kafka::KafkaError::kNotLeaderOrFollower));
   }
+  if (BUGGIFY("group.append_refused", 0.02)) {
+    return done(kafka::KafkaStatus(kafka::KafkaError::kNotEnoughReplicas));
+  }
+  FAILPOINT("group.before_append");
   RecordBatchBuilder builder;
   const WallMillis now = loop_->clock().WallNow();
   for (const LogRecord& record : records) {
@@ -91,6 +96,7 @@ void ReplicaOffsetsLog::Append(PartitionIndex partition, LeaderEpoch epoch,
   request.expected_epoch = epoch;
   request.timeout = append_timeout_;
   replicas_->Append(std::move(request), [done = std::move(done)](AppendOutcome outcome) mutable {
+    FAILPOINT("group.appended");
     done(outcome.status);
   });
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "broker/handlers/group_handlers.h"
 #include "broker/handlers/topic_rules.h"
 #include "proto/kafka/error.h"
@@ -45,7 +46,7 @@ Found Find(const GroupHandlerEnv& env, const std::string& listener, const std::s
   const TopicImage* topic = image->FindTopicByName(kOffsetsTopic);
   const PartitionState* partition =
       topic == nullptr ? nullptr : topic->FindPartition(env.groups->PartitionFor(group_id));
-  if (partition == nullptr) {
+  if (partition == nullptr || BUGGIFY("broker.no_coordinator", 0.1)) {
     return NotFound(KafkaError::kCoordinatorNotAvailable, "the offsets topic is not there yet");
   }
   const BrokerListener* address = LiveListener(*image, partition->leader, listener);

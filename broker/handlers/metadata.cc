@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "broker/handlers/handler_env.h"
 #include "broker/handlers/topic_rules.h"
 #include "proto/kafka/error.h"
@@ -57,7 +58,10 @@ void FillTopic(const Call& call, const MetadataImage& image, const TopicImage& t
   out->partitions.reserve(topic.partitions.size());
   for (const auto& [index, state] : topic.partitions) {
     auto& partition = out->partitions.emplace_back();
-    const LeaderView leader = LeaderFor(image, state, call.context.listener());
+    LeaderView leader = LeaderFor(image, state, call.context.listener());
+    if (BUGGIFY("broker.leader_not_available", 0.02)) {
+      leader = {KafkaError::kLeaderNotAvailable, kNoNode};
+    }
     KafkaError error = leader.error;
     // Versions before 6 have no LISTENER_NOT_FOUND.
     if (error == KafkaError::kListenerNotFound && version < 6) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 
 namespace quorate {
@@ -86,6 +87,7 @@ std::span<char> FrameReader::Space() {
     }
   }
   if (end_ == capacity_) NewBlock();
+  if (BUGGIFY("net.read_one_byte", 0.02)) return {block_.get() + end_, 1};
   if (last_was_large_ && begin_ == end_) {
     return {block_.get() + end_, std::min(kHeadBytes, capacity_ - end_)};
   }

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 
 namespace quorate {
 KafkaConnection::KafkaConnection(EventLoop* loop, std::unique_ptr<Connection> stream,
@@ -36,6 +37,9 @@ void KafkaConnection::Start() {
 void KafkaConnection::OnRead(size_t length) {
   auto self = shared_from_this();
   last_progress_ = loop_->Now();
+  if (BUGGIFY("net.close_connection", 0.0005)) {
+    return Close(absl::UnavailableError("connection reset by peer"));
+  }
   reader_.Commit(length);
   Pump();
 }
@@ -43,6 +47,7 @@ void KafkaConnection::OnRead(size_t length) {
 bool KafkaConnection::MayRead() const {
   if (closed_ || draining_) return false;
   if (memory_->full() || stream_->unsent_bytes() >= limits_.max_unsent_bytes) return false;
+  if (!slots_.empty() && BUGGIFY("net.one_request_at_a_time", 0.5)) return false;
   return slots_.size() < limits_.max_outstanding_requests &&
          outstanding_bytes_ < limits_.max_outstanding_bytes;
 }
@@ -116,6 +121,7 @@ void KafkaConnection::Complete(uint64_t sequence, std::vector<OutPiece> reply) {
   QCHECK(!slot.done);
   slot.done = true;
   slot.reply = std::move(reply);
+  FAILPOINT("net.before_answer");
   if (sequence == first_sequence_) SendFinished();
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fault_point.h"
+
 namespace quorate {
 
 FetchPurgatory::FetchPurgatory(EventLoop* loop, Resolver resolver)
@@ -22,7 +24,8 @@ void FetchPurgatory::Evaluate(Parked* fetch, uint32_t index) {
   const int64_t room = std::max<int64_t>(fetch->spec.max_bytes - fetch->bytes, 0);
   // The first partition with records gives one whole batch, whatever the limits.
   const bool at_least_one = fetch->bytes == 0;
-  const int64_t limit = std::min<int64_t>(room, wanted.max_bytes);
+  int64_t limit = std::min<int64_t>(room, wanted.max_bytes);
+  if (BUGGIFY("broker.fetch_one_byte", 0.05)) limit = std::min<int64_t>(limit, 1);
   slot = partition->ReadFor(fetch->spec, wanted, at_least_one ? std::max<int64_t>(limit, 1) : limit,
                             at_least_one, &fetch->answer_now);
   fetch->bytes += slot.record_bytes;
@@ -51,7 +54,11 @@ FetchId FetchPurgatory::Fetch(FetchSpec spec, FetchDone done) {
     }
   }
   for (size_t i = 0; i < count; ++i) Evaluate(fetch.get(), static_cast<uint32_t>(i));
-  if (IsReady(*fetch) || fetch->spec.max_wait <= Micros(0)) {
+  if (BUGGIFY("broker.fetch_waits_1ms", 0.05)) {
+    fetch->spec.max_wait = std::min(fetch->spec.max_wait, Micros(Millis(1)));
+  }
+  if (IsReady(*fetch) || fetch->spec.max_wait <= Micros(0) ||
+      BUGGIFY("broker.fetch_answers_at_once", 0.02)) {
     done(std::move(fetch->result));
     return FetchId::kNone;
   }
@@ -69,6 +76,7 @@ FetchId FetchPurgatory::Fetch(FetchSpec spec, FetchDone done) {
     Answer(id);
   });
   parked_.emplace(id, std::move(fetch));
+  if (BUGGIFY("broker.wake_for_nothing", 0.1)) Wake({id, 0});
   return id;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "proto/kafka/status_to_error.h"
 
 namespace quorate {
@@ -71,6 +72,10 @@ FetchSessionContext FetchSessionCache::BeginSessionless(uint64_t connection,
 FetchSessionContext FetchSessionCache::Begin(uint64_t connection, FetchSessionRequest request) {
   if (request.session_epoch == -1) return BeginSessionless(connection, std::move(request));
   FetchSessionContext context;
+  if (BUGGIFY("broker.evict_session", 0.005) && sessions_.count(request.session_id) != 0) {
+    Remove(request.session_id);
+    ++evictions_;
+  }
   const auto it = sessions_.find(request.session_id);
   Session* session =
       it != sessions_.end() && it->second->connection == connection ? it->second.get() : nullptr;
@@ -155,6 +160,7 @@ FetchSessionCache::Session* FetchSessionCache::Create(uint64_t connection, bool 
     Remove(mine->second.front());
     ++evictions_;
   }
+  if (BUGGIFY("broker.no_room_for_session", 0.3)) return nullptr;
   if (sessions_.size() >= slots_ && !MakeRoom(follower)) return nullptr;
   int32_t id = 0;
   do {

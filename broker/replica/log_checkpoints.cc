@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "broker/replica/log_manager.h"
 
@@ -20,8 +21,10 @@ absl::Status WriteFiles(FileSystem* fs, const std::string& path,
                         const OffsetCheckpointFile::Offsets& high_watermarks,
                         const OffsetCheckpointFile::Offsets& log_starts) {
   const std::string base = path + "/";
+  FAILPOINT("broker.before_checkpoints");
   Q_RETURN_IF_ERROR(
       OffsetCheckpointFile(fs, base + kRecoveryPointCheckpointName).Write(recovery_points));
+  FAILPOINT("broker.between_checkpoints");
   Q_RETURN_IF_ERROR(
       OffsetCheckpointFile(fs, base + kHighWatermarkCheckpointName).Write(high_watermarks));
   return OffsetCheckpointFile(fs, base + kLogStartCheckpointName).Write(log_starts);
@@ -38,7 +41,9 @@ void LogManager::MarkDirty(const std::shared_ptr<Source>& source) {
 
 void LogManager::ArmTimer() {
   if (timer_ != TimerId::kNone || closed_) return;
-  timer_ = env_.loop->RunAfter(checkpoint_interval_, [this] {
+  const Micros interval =
+      BUGGIFY("broker.checkpoint_soon", 0.5) ? Micros(Millis(20)) : checkpoint_interval_;
+  timer_ = env_.loop->RunAfter(interval, [this] {
     timer_ = TimerId::kNone;
     WriteCheckpoints();
   });

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 
 namespace quorate {
@@ -214,7 +215,8 @@ void LogManager::StartOpen(const LogName& name, const LogConfig& config, OpenDon
   options.topic_id = name.topic_id;
   options.now = env_.loop->clock().WallNow();
   const bool found_at_start = unopened_.erase(directory_name) != 0;
-  options.clean_shutdown = directory->clean && found_at_start;
+  options.clean_shutdown =
+      directory->clean && found_at_start && !BUGGIFY("broker.distrust_clean_mark", 0.3);
   const auto find = [&name](const OffsetCheckpointFile::Offsets& offsets) {
     const auto it = offsets.find(name.Key());
     return it == offsets.end() ? Offset(0) : it->second;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "broker/replica/fetch_purgatory.h"
 #include "proto/kafka/status_to_error.h"
 
@@ -56,6 +57,8 @@ void Partition::OnOpened(absl::StatusOr<LogManager::Opened> opened) {
     log_ = std::move(opened->log);
     directory_ = opened->directory;
     high_watermark_ = opened->high_watermark;
+    // As if its checkpoint were an old one.
+    if (BUGGIFY("broker.high_watermark_forgotten", 0.3)) high_watermark_ = log_->log_start_offset();
     log_->UpdateConfig(config_.log);
     role_ = Role::kNone;
   } else {
@@ -119,6 +122,7 @@ void Partition::BecomeLeader() {
   leader_.emplace(env_->broker, id_, state_, log_->end_offset(), high_watermark_, env_->lag_max,
                   env_->loop->Now(), env_->bugs);
   isr_backoff_ = Micros(0);
+  FAILPOINT("broker.becomes_leader");
   LOG(INFO) << name_.DirectoryName() << ": leads epoch " << state_.leader_epoch << " from offset "
             << log_->end_offset() << ", high watermark " << high_watermark_;
   env_->events->OnBecomeLeader(this);
@@ -229,6 +233,7 @@ void Partition::StartFlush() {
 
 void Partition::OnFlushed(const FlushJob& job, const absl::Status& status) {
   flushing_ = false;
+  FAILPOINT("broker.after_flush");
   log_->CompleteFlush(job, status);
   if (retired_) {
     MaybeFinishRetiring();
@@ -277,6 +282,7 @@ void Partition::AdvanceHighWatermark() {
 }
 
 void Partition::SetHighWatermark(Offset high_watermark) {
+  FAILPOINT("broker.high_watermark_rises");
   high_watermark_ = high_watermark;
   env_->logs->MarkDirty(shared_from_this());
   env_->events->OnHighWatermarkMoved(this);
@@ -299,8 +305,13 @@ void Partition::Submit(const IsrProposal& proposal) {
   });
 }
 
-void Partition::OnIsrOutcome(const IsrProposal& proposal, const IsrOutcome& outcome) {
+void Partition::OnIsrOutcome(const IsrProposal& proposal, const IsrOutcome& told) {
+  FAILPOINT("broker.isr_answer");
   const size_t before = leader_->isr().size();
+  IsrOutcome outcome = told;
+  if (BUGGIFY("broker.lose_isr_answer", 0.1)) {
+    outcome.status = absl::UnavailableError("the answer was lost");
+  }
   switch (leader_->OnOutcome(proposal, outcome, env_->loop->Now())) {
     case ProposalFate::kCommitted:
       isr_backoff_ = Micros(0);
@@ -356,7 +367,9 @@ void Partition::ArmLagTimer() {
   const MonoTime now = env_->loop->Now();
   const std::optional<MonoTime> due = leader_->NextLagCheck(log_->end_offset(), now);
   if (!due.has_value()) return;
-  lag_timer_ = env_->loop->RunAfter(std::max(*due - now, Micros(0)), [this] {
+  Micros delay = std::max(*due - now, Micros(0));
+  if (BUGGIFY("broker.check_lag_early", 0.05)) delay = Millis(1);
+  lag_timer_ = env_->loop->RunAfter(delay, [this] {
     lag_timer_ = TimerId::kNone;
     AdvanceHighWatermark();
     TryPropose();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/fault_point.h"
 #include "broker/replica/partition.h"
 #include "proto/kafka/status_to_error.h"
 #include "storage/record_batch.h"
@@ -87,6 +88,7 @@ absl::Status Partition::CheckAppend(const PendingAppend& append, WallMillis now)
   if (request.expected_epoch != kNoLeaderEpoch && request.expected_epoch != state_.leader_epoch) {
     return KafkaStatus(KafkaError::kNotLeaderOrFollower);
   }
+  if (BUGGIFY("broker.append_refused", 0.003)) return KafkaStatus(KafkaError::kNotLeaderOrFollower);
   if (request.acks == -1 && !leader_->HasMinIsr(config_.min_isr) && !env_->bugs.ignore_min_isr) {
     return KafkaStatus(
         KafkaError::kNotEnoughReplicas,
@@ -119,6 +121,12 @@ absl::Status Partition::CheckBatch(const AppendRequest& request, WallMillis now)
 void Partition::Drain() {
   if (role_ == Role::kOpening || appends_.empty()) return;
   std::vector<PendingAppend> appends = std::exchange(appends_, {});
+  if (appends.size() > 1 && BUGGIFY("broker.append_one_by_one", 0.5)) {
+    appends_.assign(std::make_move_iterator(appends.begin() + 1),
+                    std::make_move_iterator(appends.end()));
+    appends.resize(1);
+    ScheduleDrain();
+  }
   const WallMillis now = env_->loop->clock().WallNow();
   std::vector<LeaderAppend> pieces;
   std::vector<PendingAppend> accepted;
@@ -146,7 +154,7 @@ void Partition::Drain() {
     bool rolled = false;
     for (const auto& result : results) rolled = rolled || (result.ok() && result->rolled);
     if (log_->end_offset() > end_before) WakeFollowers();
-    if (config_.flush_before_ack || rolled) StartFlush();
+    if (config_.flush_before_ack || rolled || BUGGIFY("broker.flush_early", 0.1)) StartFlush();
     const auto self = shared_from_this();  // a callback may drop this partition
     for (size_t i = 0; i < accepted.size(); ++i) {
       OnAppended(std::move(accepted[i]), std::move(results[i]));
@@ -178,6 +186,7 @@ void Partition::OnAppended(PendingAppend append, absl::StatusOr<AppendResult> re
   outcome.log_start_offset = log_->log_start_offset();
   outcome.leader_epoch = taken_epoch_;
   const Offset needed = forgotten ? log_->end_offset() : result->last_offset + 1;
+  if (BUGGIFY("broker.ack_times_out_early", 0.003)) append.deadline = env_->loop->Now();
   if (append.request.acks != -1 || needed <= high_watermark_ || env_->bugs.ack_before_isr) {
     append.done(std::move(outcome));
     return;
@@ -192,6 +201,15 @@ void Partition::OnAppended(PendingAppend append, absl::StatusOr<AppendResult> re
 }
 
 void Partition::AckUpTo(Offset high_watermark) {
+  if (!ack_waiters_.empty() && BUGGIFY("broker.ack_late", 0.01)) {
+    env_->loop->RunAfter(Millis(30), [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self != nullptr && self->env_->alive && !self->retired_) {
+        self->AckUpTo(self->high_watermark_);
+      }
+    });
+    return;
+  }
   const bool enough =
       leader_.has_value() && (leader_->HasMinIsr(config_.min_isr) || env_->bugs.ignore_min_isr);
   std::vector<AckWaiter> ready;
@@ -199,6 +217,7 @@ void Partition::AckUpTo(Offset high_watermark) {
     ready.push_back(std::move(ack_waiters_.begin()->second));
     ack_waiters_.erase(ack_waiters_.begin());
   }
+  if (!ready.empty()) FAILPOINT("broker.before_ack");
   for (AckWaiter& waiter : ready) {
     if (!enough) waiter.outcome.status = KafkaStatus(KafkaError::kNotEnoughReplicasAfterAppend);
     waiter.done(std::move(waiter.outcome));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "broker/replica/fetch_purgatory.h"
 #include "broker/replica/partition.h"
 #include "proto/kafka/status_to_error.h"
@@ -108,6 +109,9 @@ FetchPartitionResult Partition::ReadFor(const FetchSpec& spec, const FetchPartit
     return result;
   };
   if (absl::Status status = CheckFetch(spec, fetch); !status.ok()) return fail(std::move(status));
+  if (BUGGIFY("broker.fetch_refused", 0.002)) {
+    return fail(KafkaStatus(KafkaError::kNotLeaderOrFollower));
+  }
   result.high_watermark = high_watermark_;
   result.last_stable_offset = log_->LastStableOffset(high_watermark_);
   result.log_start_offset = log_->log_start_offset();
@@ -175,7 +179,8 @@ ListOffsetsOutcome Partition::OffsetFor(const ListOffsetsQuery& query) const {
   outcome.status = CheckLeader(query.current_leader_epoch);
   if (!outcome.status.ok()) return outcome;
   // Right after an election the high watermark may be one this leader's predecessor has passed.
-  const bool behind = !query.for_replica && high_watermark_ < leader_->epoch_start();
+  const bool behind = !query.for_replica && (high_watermark_ < leader_->epoch_start() ||
+                                             BUGGIFY("broker.offset_not_available", 0.1));
   const Offset upper = query.for_replica ? log_->end_offset()
                        : query.isolation == Isolation::kReadCommitted
                            ? log_->LastStableOffset(high_watermark_)

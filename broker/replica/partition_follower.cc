@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "broker/replica/partition.h"
 #include "proto/kafka/status_to_error.h"
 #include "storage/leader_epoch_cache.h"
@@ -63,6 +64,7 @@ Partition::AnswerResult Partition::OnAnswer(const FetchPartition& fetch, const A
   if (env_->bugs.forget_epoch_after_empty_answer) compares_epochs_ = !answer.records.empty();
   bool moved = false;
   if (!answer.records.empty()) {
+    FAILPOINT("broker.follower_append");
     const auto appended =
         log_->AppendAsFollower(answer.records, env_->loop->clock().WallNow(), state_.leader_epoch);
     moved = log_->end_offset() > fetch.fetch_offset;
@@ -96,6 +98,7 @@ Partition::AnswerResult Partition::OnDiverging(const EpochEndOffset& answer) {
   const uint64_t version = log_->epochs().version();
   const Offset end = log_->end_offset();
   ++env_->truncations;
+  FAILPOINT("broker.before_truncation");
   LOG(INFO) << name_.DirectoryName() << ": diverges from leader " << state_.leader
             << ", whose epoch " << answer.epoch << " ends at " << answer.end_offset << "; cut from "
             << end << " to " << step.truncate_to;

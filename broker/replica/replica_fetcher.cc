@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "proto/kafka/header.h"
 #include "proto/kafka/messages/fetch.h"
 #include "proto/kafka/status_to_error.h"
@@ -102,6 +103,7 @@ void ReplicaFetcher::MaybeSend() {
     Connect();
     return;
   }
+  if (in_flight_.empty() && BUGGIFY("fetcher.forget_session", 0.01)) ResetSession();
   if (in_flight_.size() > 1 || WaitForFlushes()) return;
   // A second request is possible only within a session.
   if (!in_flight_.empty() && session_id_ == 0) return;
@@ -158,7 +160,7 @@ ReplicaFetcher::InFlight ReplicaFetcher::Collect(bool* urgent) {
       if (sent != sent_.end()) request.forgotten.push_back(id);
       continue;
     }
-    fetch->max_bytes = env_->partition_max_bytes;
+    fetch->max_bytes = BUGGIFY("fetcher.ask_for_one_byte", 0.05) ? 1 : env_->partition_max_bytes;
     if (sent != sent_.end() && sent->second == *fetch) continue;
     if (sent == sent_.end() || sent->second.current_leader_epoch != fetch->current_leader_epoch) {
       *urgent = true;
@@ -178,6 +180,7 @@ void ReplicaFetcher::Send(InFlight request) {
   const bool wait = !request.full || sessionless_;
   message.max_wait_ms =
       wait ? static_cast<int32_t>(std::chrono::duration_cast<Millis>(env_->wait_max).count()) : 0;
+  if (BUGGIFY("fetcher.wait_1ms", 0.05)) message.max_wait_ms = std::min(message.max_wait_ms, 1);
   message.min_bytes = 1;
   message.max_bytes = env_->response_max_bytes;
   message.session_id = session_id_;
@@ -207,6 +210,7 @@ void ReplicaFetcher::Send(InFlight request) {
   header.client_id = absl::StrFormat("broker-%d-fetcher", env_->broker.value());
   correlations_.push_back(header.correlation_id);
   in_flight_.push_back(std::move(request));
+  FAILPOINT("fetcher.before_send");
   connection_->Send(kafka::RequestFrame(header, message), env_->wait_max + env_->request_timeout);
 }
 
@@ -289,6 +293,10 @@ void ReplicaFetcher::HandleAnswers(const InFlight& request, SharedBytes frame) {
     OnDisconnected(absl::InvalidArgumentError("a malformed response"));
     return;
   }
+  if (BUGGIFY("fetcher.disconnect", 0.001)) {
+    OnDisconnected(absl::UnavailableError("connection reset by peer"));
+    return;
+  }
   if (request.void_session) return;
   connect_backoff_ = Micros(0);
   if (response->error_code != 0) {
@@ -332,7 +340,9 @@ void ReplicaFetcher::HandleAnswer(const TopicPartition& id, const Partition::Ans
   }
   if (asked == answered_.end() || entry == entries_.end()) return;  // it left this fetcher
   const auto partition = entry->second.partition;
-  const Partition::AnswerResult result = partition->OnAnswer(asked->second, answer);
+  const Partition::AnswerResult result = BUGGIFY("fetcher.drop_answer", 0.005)
+                                             ? Partition::AnswerResult::kRetry
+                                             : partition->OnAnswer(asked->second, answer);
   entry = entries_.find(id);  // the partition may have gone offline and left
   if (entry == entries_.end()) return;
   touched_.insert(id);
@@ -351,6 +361,7 @@ void ReplicaFetcher::Delay(const TopicPartition& id, Entry* entry) {
 
 Micros ReplicaFetcher::NextBackoff(Micros* backoff) {
   *backoff = std::clamp(*backoff * 2, env_->backoff_min, env_->backoff_max);
+  if (BUGGIFY("fetcher.retry_at_once", 0.3)) return Micros(1);
   return Micros(env_->random->Between(backoff->count() / 2, backoff->count()));
 }
 

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "base/fault_point.h"
 #include "cli/commands/commands.h"
 #include "cli/terminal/terminal.h"
 #include "tests/sim/cluster/mutants.h"
@@ -31,6 +33,7 @@ struct SimulateOptions {
   bool list_faults = false;
   bool list_mutants = false;
   bool list_scenarios = false;
+  bool list_points = false;
   bool logs = false;
 };
 
@@ -98,6 +101,15 @@ int Simulate(SimulateOptions* options) {
     }
     return kExitDone;
   }
+  if (options->list_points) {
+    std::set<std::string> lines;
+    for (const FaultPoint* point : FaultPoints()) {
+      lines.insert(std::string(point->name) +
+                   (point->kind == FaultPoint::Kind::kBuggify ? "  buggify" : "  failpoint"));
+    }
+    for (const std::string& line : lines) std::puts(line.c_str());
+    return kExitDone;
+  }
   if (options->list_mutants) {
     for (const sim::Mutant& mutant : sim::Mutants()) {
       std::printf("%s\t%s\t%s\n", mutant.scenario, mutant.name, mutant.options);
@@ -148,6 +160,9 @@ void AddPlanOptions(CLI::App& command, SimulateOptions* options) {
   command.add_flag("--list-scenarios", options->list_scenarios,
                    "Print the directed scenarios: id, what happens");
   command.add_flag("--list-faults", options->list_faults, "Print the kinds of faults");
+  command.add_flag("--list-points", options->list_points,
+                   "Print the places in the code that runs disturb (buggify) or end processes at "
+                   "(failpoint)");
   command.add_flag("--list-mutants", options->list_mutants,
                    "Print the known mistakes: id of the failure, name, the options that find it");
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "controller/image/image_records.h"
 #include "controller/image/replay.h"
@@ -37,6 +38,7 @@ absl::Status ImageLoader::Apply(const std::vector<std::shared_ptr<const Committe
   for (const auto& batch : batches) {
     if (!failure_.ok()) break;
     failure_ = ApplyOne(*batch);
+    if (failure_.ok() && BUGGIFY("image.publish_each_batch", 0.3)) Flush();
     if (!failure_.ok()) {
       LOG(ERROR) << "The metadata log cannot be followed beyond index " << next_.index() << ": "
                  << failure_.message();
@@ -75,11 +77,17 @@ absl::Status ImageLoader::ApplyOne(const CommittedBatch& batch) {
 void ImageLoader::SchedulePublish() {
   if (publish_posted_) return;
   publish_posted_ = true;
-  loop_->Post([this, alive = alive_] {
+  const auto publish = [this, alive = alive_] {
     if (!*alive) return;
+    FAILPOINT("image.before_publish");
     publish_posted_ = false;
     Flush();
-  });
+  };
+  if (BUGGIFY("image.publish_late", 0.05)) {
+    loop_->RunAfter(Millis(50), publish);
+  } else {
+    loop_->Post(publish);
+  }
 }
 
 void ImageLoader::Flush() {

@@ -8,10 +8,13 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/fault_point.h"
 #include "tests/sim/cluster/mutants.h"
 #include "tests/sim/cluster/simulation.h"
 #include "tests/sim/scenarios/directed.h"
@@ -22,6 +25,9 @@ namespace quorate::sim {
 namespace {
 
 constexpr double kProgressSeconds = 10;
+constexpr std::string_view kPoint = "point:";
+// Fewer say nothing of how often a point takes part.
+constexpr size_t kSeedsForCoverage = 100;
 
 std::string JsonString(const std::string& text) {
   std::string out = "\"";
@@ -43,6 +49,7 @@ class Totals {
     (report.passed ? passed_ : failed_) += 1;
     for (const auto& [key, value] : report.fields) {
       sums_[key] += std::strtod(value.c_str(), nullptr);
+      if (key.starts_with(kPoint)) ++seeds_with_[key.substr(kPoint.size())];
     }
     if (options_.json) {
       PrintJson(report);
@@ -81,19 +88,22 @@ class Totals {
         absl::StrFormat("healed after %.1f s on average\n", sums_["healing"] / done) +
         absl::StrFormat(
             "sim: %.0f events (%.0f a real second), %.0f records acknowledged, %.0f read, %.0f "
-            "retries, %.0f simulated s in %.1f s (%.0f : 1), %.1f node-hours, %.0f seeds run "
+            "retries, %.0f offsets committed, %.0f simulated s in %.1f s (%.0f : 1), %.1f "
+            "node-hours, %.0f seeds run "
             "twice\n",
             sums_["events"], sums_["events"] / seconds, sums_["acked"], sums_["read"],
-            sums_["retries"], sums_["simulated"], seconds, sums_["simulated"] / seconds,
-            sums_["node_hours"], sums_["twice"]);
+            sums_["retries"], sums_["commits"], sums_["simulated"], seconds,
+            sums_["simulated"] / seconds, sums_["node_hours"], sums_["twice"]) +
+        PointsText();
     // Scripts read one object per line; the totals are for people then.
     std::fputs(text.c_str(), options_.json ? stderr : stdout);
     if (options_.json) {
       std::puts(absl::StrFormat("{\"schema\":\"quorate.simulate.totals/1\",\"passed\":%d,"
                                 "\"failed\":%d,\"faults\":%.0f,\"events\":%.0f,"
-                                "\"simulated_s\":%.0f,\"node_hours\":%.1f,\"real_s\":%.1f}",
+                                "\"simulated_s\":%.0f,\"node_hours\":%.1f,\"real_s\":%.1f,"
+                                "\"seeds_with_point\":%s}",
                                 passed_, failed_, sums_["faults"], sums_["events"],
-                                sums_["simulated"], sums_["node_hours"], seconds)
+                                sums_["simulated"], sums_["node_hours"], seconds, PointsJson())
                     .c_str());
     } else {
       std::puts(absl::StrFormat("sim: %d passed, %d failed", passed_, failed_).c_str());
@@ -102,6 +112,42 @@ class Totals {
   uint64_t failed() const { return failed_; }
 
  private:
+  // How many points there are, and which took part in fewer than 1 % of the seeds.
+  std::string PointsText() const {
+    const size_t seeds = passed_ + failed_;
+    if (seeds < kSeedsForCoverage) return "";
+    std::string rare;
+    for (const std::string& name : RarePoints()) {
+      const auto it = seeds_with_.find(name);
+      absl::StrAppendFormat(&rare, " %s (%d)", name, it == seeds_with_.end() ? 0 : it->second);
+    }
+    return absl::StrFormat("sim: %d points, all but %d in 1 %% of the seeds or more%s%s\n",
+                           FaultPoints().size(), RarePoints().size(), rare.empty() ? "" : ":",
+                           rare);
+  }
+
+  // By name; REQUIRES: there was a seed.
+  std::vector<std::string> RarePoints() const {
+    std::set<std::string> rare;
+    for (const FaultPoint* point : FaultPoints()) {
+      const auto it = seeds_with_.find(std::string(point->name));
+      const uint64_t seeds = it == seeds_with_.end() ? 0 : it->second;
+      if (seeds * 100 < passed_ + failed_) rare.insert(std::string(point->name));
+    }
+    return {rare.begin(), rare.end()};
+  }
+
+  std::string PointsJson() const {
+    std::string json;
+    for (const FaultPoint* point : FaultPoints()) {
+      const auto it = seeds_with_.find(std::string(point->name));
+      absl::StrAppendFormat(&json, "%s%s:%d", json.empty() ? "" : ",",
+                            JsonString(std::string(point->name)),
+                            it == seeds_with_.end() ? 0 : it->second);
+    }
+    return "{" + json + "}";
+  }
+
   double Seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
   }
@@ -145,6 +191,7 @@ class Totals {
   uint64_t passed_ = 0;
   uint64_t failed_ = 0;
   std::map<std::string, double> sums_;
+  std::map<std::string, uint64_t> seeds_with_;  // in how many each point took part
 };
 
 void ShrinkAndPrint(const RunnerOptions& options, const SeedReport& failure) {

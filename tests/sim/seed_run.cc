@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,13 +18,47 @@
 namespace quorate::sim {
 namespace {
 
+constexpr size_t kLastWords = 20;
+
+// The run of this process and where its story goes should it die of a signal.
+const RunLog* dying_log = nullptr;
+int dying_pipe = -1;
+
+// Tells the last that happened. Not safe in a signal handler in general; the process is lost, and
+// whatever comes of it is more than nothing.
+void TellLastWords(int signal) {
+  if (dying_log != nullptr) {
+    const auto& entries = dying_log->entries();
+    const size_t first = entries.size() > kLastWords ? entries.size() - kLastWords : 0;
+    for (size_t i = first; i < entries.size(); ++i) {
+      const std::string line = "| " + Timed(entries[i].at, entries[i].text) + "\n";
+      if (write(dying_pipe, line.data(), line.size()) < 0) break;
+    }
+  }
+  raise(signal);
+}
+
+void ListenForDeath(int pipe) {
+  dying_pipe = pipe;
+  struct sigaction action = {};
+  action.sa_handler = TellLastWords;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+  for (int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    sigaction(signal, &action, nullptr);
+  }
+}
+
 RunResult Run(const RunnerOptions& options, uint64_t seed) {
   Scenario scenario = options.directed.empty()
                           ? MakeScenario(seed, options.scenario)
                           : MakeDirected(*FindDirectedScenario(options.directed), seed);
   if (!options.mutant.empty()) ApplyMutant(options.mutant, &scenario);
   if (scenario.profile == Profile::kElections) return ElectionsRun(scenario, options.loud).Run();
-  return Simulation(scenario, options.loud).Run();
+  Simulation simulation(scenario, options.loud);
+  dying_log = &simulation.log();
+  RunResult result = simulation.Run();
+  dying_log = nullptr;
+  return result;
 }
 
 // The child's report: lines of a letter, a blank and a text: ! violation, | story, # injected
@@ -51,16 +86,20 @@ std::string ReportOf(const RunnerOptions& options, uint64_t seed) {
   for (const auto& [kind, count] : result.faults) {
     absl::StrAppendFormat(&out, "= fault:%s %d\n", kind, count);
   }
+  for (const auto& [point, count] : result.points) {
+    if (count > 0) absl::StrAppendFormat(&out, "= point:%s %d\n", point, count);
+  }
   for (const auto& [what, count] : result.effects) {
     absl::StrAppendFormat(&out, "= effect:%s %d\n", what, count);
   }
-  absl::StrAppendFormat(&out,
-                        "= hash %016x\n= events %d\n= faults %d\n= acked %d\n= read %d\n"
-                        "= retries %d\n= simulated %.3f\n= node_hours %.5f\n= healing %.3f\n"
-                        "= result %s\n",
-                        result.trace_hash, result.events, result.injected.size(), result.acked,
-                        result.read, result.retries, result.simulated_seconds, result.node_hours,
-                        result.healing_seconds, passed ? "passed" : "failed");
+  absl::StrAppendFormat(
+      &out,
+      "= hash %016x\n= events %d\n= faults %d\n= acked %d\n= read %d\n"
+      "= retries %d\n= commits %d\n= simulated %.3f\n= node_hours %.5f\n= healing %.3f\n"
+      "= result %s\n",
+      result.trace_hash, result.events, result.injected.size(), result.acked, result.read,
+      result.retries, result.commits, result.simulated_seconds, result.node_hours,
+      result.healing_seconds, passed ? "passed" : "failed");
   return out;
 }
 
@@ -69,6 +108,7 @@ std::string ReportOf(const RunnerOptions& options, uint64_t seed) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 16 << 20);
+  ListenForDeath(pipe);
   const std::string report = ReportOf(options, seed);
   size_t written = 0;
   while (written < report.size()) {

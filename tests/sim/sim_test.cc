@@ -2,9 +2,11 @@
 #include <glog/logging.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/cluster/simulation.h"
 #include "tests/sim/runner.h"
@@ -68,13 +70,44 @@ TEST(Simulation, EveryKindOfFaultFires) {
     ScenarioOptions options = Short();
     options.kinds = {static_cast<FaultKind>(i)};
     uint64_t fired = 0;
-    for (uint64_t seed = 1; seed <= 12 && fired == 0; ++seed) {
+    for (uint64_t seed = 1; seed <= 20 && fired == 0; ++seed) {
       const RunResult result = RunQuietly(seed, options);
       fired += result.injected.size();
       EXPECT_EQ(Text(result), "") << "seed " << seed;
     }
     EXPECT_GT(fired, 0u) << FaultName(static_cast<FaultKind>(i));
   }
+}
+
+TEST(Simulation, AConsumerGroupCommitsItsOffsets) {
+  uint64_t commits = 0;
+  for (uint64_t seed = 1; seed <= 20 && commits == 0; ++seed) {
+    if (MakeScenario(seed, Short()).group_members == 0) continue;
+    const RunResult result = RunQuietly(seed);
+    EXPECT_EQ(Text(result), "") << "seed " << seed;
+    commits = result.commits;
+  }
+  EXPECT_GT(commits, 0u);
+}
+
+// Points disturb a run, and the same ones each time; without them the run is another one.
+TEST(Simulation, PointsFireAsTheSeedDecides) {
+  ScenarioOptions options = Short();
+  std::map<std::string, uint64_t> points;
+  uint64_t seed = 0;
+  const auto fired = [&points] {
+    uint64_t sum = 0;
+    for (const FaultPoint* point : FaultPoints()) {
+      if (point->kind == FaultPoint::Kind::kBuggify) sum += points[std::string(point->name)];
+    }
+    return sum;
+  };
+  while (fired() == 0 && seed < 10) points = RunQuietly(++seed, options).points;
+  EXPECT_GT(fired(), 0u);
+  EXPECT_EQ(RunQuietly(seed, options).points, points);
+  options.points = false;
+  points = RunQuietly(seed, options).points;
+  EXPECT_EQ(fired(), 0u);
 }
 
 TEST(Simulation, AFaultThatIsLeftOutDoesNotHappenAndLeavesTheEarlierOnes) {
@@ -118,6 +151,19 @@ TEST(Runner, AMutantIsShrunkToASmallerRunThatFailsInTheSameWay) {
   const SeedReport again = RunOne(small.options, failure.seed);
   EXPECT_EQ(again.Field("hash"), small.report.Field("hash"));
   EXPECT_EQ(again.violations, small.report.violations);
+}
+
+TEST(Runner, ARunThatDiesOfASignalStillTellsItsStory) {
+  FLAGS_minloglevel = google::GLOG_FATAL;
+  RunnerOptions options;
+  options.scenario = Short();
+  options.scenario.abort_at = Millis(5'000);
+  const SeedReport report = RunOne(options, 1);
+  EXPECT_FALSE(report.passed);
+  ASSERT_EQ(report.violations.size(), 1u);
+  EXPECT_NE(report.violations[0].find("died of signal 6"), std::string::npos);
+  EXPECT_FALSE(report.story.empty());
+  EXPECT_LE(report.story.size(), 20u);
 }
 
 TEST(Runner, TheReproductionLineSaysAllThatDiffersFromTheDefaults) {

@@ -7,6 +7,7 @@
 #include "storage/record_batch_builder.h"
 #include "tests/sim/checkers/broker_epoch_checker.h"
 #include "tests/sim/checkers/commit_durability_checker.h"
+#include "tests/sim/checkers/committed_offset_checker.h"
 #include "tests/sim/checkers/epoch_cache_checker.h"
 #include "tests/sim/checkers/idle_checker.h"
 #include "tests/sim/checkers/isr_shape_checker.h"
@@ -14,6 +15,7 @@
 #include "tests/sim/checkers/leader_completeness_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/owner_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
@@ -52,6 +54,36 @@ TEST_F(CheckersTest, AGoodHistoryPasses) {
   for (int i = 0; i < 4; ++i) records_.OnFinalRead(kPartition, i, {1, i});
   records_.Finish();
   EXPECT_EQ(Found(), "");
+}
+
+TEST_F(CheckersTest, ACommittedOffsetThatGoesBack) {
+  CommittedOffsetChecker offsets(verdict_);
+  offsets.OnRead(kPartition, offsets.acked(kPartition), -1);  // none yet
+  offsets.OnSent(kPartition, 4);
+  offsets.OnAcked(kPartition, 4);
+  offsets.OnSent(kPartition, 5);  // its fate is not known
+  offsets.OnRead(kPartition, 4, 4);
+  offsets.OnRead(kPartition, 4, 5);
+  EXPECT_EQ(Found(), "");
+  offsets.OnRead(kPartition, 4, 3);
+  EXPECT_EQ(Found(), "committed-offset");
+}
+
+TEST_F(CheckersTest, ACommittedOffsetThatNobodySent) {
+  CommittedOffsetChecker offsets(verdict_);
+  offsets.OnSent(kPartition, 4);
+  offsets.OnRead(kPartition, -1, 6);
+  EXPECT_EQ(Found(), "committed-offset");
+}
+
+TEST_F(CheckersTest, TwoOwnersInAGeneration) {
+  OwnerChecker owners(verdict_);
+  owners.OnOwner(1, kPartition, "a");
+  owners.OnOwner(1, kPartition, "a");
+  owners.OnOwner(2, kPartition, "b");
+  EXPECT_EQ(Found(), "");
+  owners.OnOwner(2, kPartition, "a");
+  EXPECT_EQ(Found(), "group-owner");
 }
 
 TEST_F(CheckersTest, ALostRecord) {

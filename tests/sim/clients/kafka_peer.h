@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/event_loop.h"
 #include "base/network.h"
 #include "proto/kafka/header.h"
@@ -37,12 +38,14 @@ class KafkaPeer final : public Connection::Handler {
     header.api_version = version;
     header.correlation_id = ++last_correlation_;
     header.client_id = client_id_;
-    auto decode = [version, done = std::move(done)](absl::StatusOr<SharedBytes> frame) mutable {
+    auto decode = [version, expected = header.correlation_id,
+                   done = std::move(done)](absl::StatusOr<SharedBytes> frame) mutable {
       if (!frame.ok()) return done(frame.status());
       kafka::Reader in(*std::move(frame));
       const auto id =
           kafka::DecodeResponseHeader(in, static_cast<kafka::ApiKey>(Request::kApiKey), version);
       if (!id.ok()) return done(id.status());
+      QCHECK_EQ(*id, expected);  // responses come in the order of their requests (scenario L7)
       done(kafka::DecodeMessage<Response>(in, version));
     };
     Submit(kafka::RequestFrame(header, request), timeout, std::move(decode));

@@ -258,7 +258,8 @@ void SimProducer::OnAnswer(const Sent& sent, int16_t code, int64_t base_offset) 
   // Ahead of a batch that failed, at a leader that has not seen that one.
   const bool sequence =
       error == KafkaError::kOutOfOrderSequenceNumber || error == KafkaError::kUnknownProducerId;
-  if (!MayHappen(error) && !(sequence && !sent.alone)) {
+  const bool damaged = error == KafkaError::kCorruptMessage && options_.corrupt_frames;
+  if (!MayHappen(error) && !damaged && !(sequence && !sent.alone)) {
     history_.OnOutrage(
         "producer",
         absl::StrFormat("%s, records %d..%d of producer %d: %s", lane.partition.ToString(),

@@ -20,10 +20,11 @@ namespace quorate::sim {
 struct ProducerOptions {
   Micros pause_low{2'000};  // between new batches, all partitions together
   Micros pause_high{40'000};
-  size_t max_records = 5;      // of a batch
-  size_t max_filler = 300;     // bytes of a record
-  size_t max_queued = 10;      // batches of a partition; beyond it nothing new is made
-  Micros id_pause{3'000'000};  // about this often another producer id is asked for
+  size_t max_records = 5;       // of a batch
+  size_t max_filler = 300;      // bytes of a record
+  size_t max_queued = 10;       // batches of a partition; beyond it nothing new is made
+  bool corrupt_frames = false;  // batches may be damaged on their way
+  Micros id_pause{3'000'000};   // about this often another producer id is asked for
 };
 
 class SimProducer {

@@ -11,7 +11,8 @@
 //     ends: a controller cannot tell which of several that were not shut down in order still has
 //     its page cache. So never more than min.insync.replicas - 1 replicas are without what they
 //     acknowledged.
-//   * The disk of one node's partitions is replaced only when every partition has all its replicas
+//   * The disk of one node's partitions is replaced, or put back to an older state, only when every
+//   partition has all its replicas
 //     in sync and no other process is about to end, and until that is so again none ends: after
 //     unclean stops of all other replicas the controller has nobody left to elect and halts. The
 //     metadata log has another disk: with static voters, a wiped voter is not covered.
@@ -26,27 +27,37 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tests/sim/clients/admin_storm.h"
 #include "tests/sim/cluster/cluster_view.h"
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/cluster/sim_node.h"
+#include "tests/sim/cluster/sim_points.h"
 #include "tests/sim/world/links.h"
+#include "tests/sim/world/sim_network.h"
 #include "tests/sim/world/sim_rpc.h"
 
 namespace quorate::sim {
 
+// What faults happen to.
+struct FaultTargets {
+  World& world;
+  Links& links;
+  Internet& internet;
+  RpcExchange& exchange;
+  SimPoints& points;
+  const Scenario& scenario;
+  std::vector<std::unique_ptr<SimNode>>& nodes;
+  const std::vector<Process*>& producers;
+  const std::vector<std::unique_ptr<AdminStorm>>& storms;
+  const ClusterView& view;
+  RunLog& log;
+};
+
 class FaultInjector {
  public:
-  FaultInjector(World& world, Links& links, RpcExchange& exchange, const Scenario& scenario,
-                std::vector<std::unique_ptr<SimNode>>& nodes, const ClusterView& view, RunLog& log)
-      : world_(world),
-        links_(links),
-        exchange_(exchange),
-        scenario_(scenario),
-        nodes_(nodes),
-        view_(view),
-        log_(log),
-        plan_(scenario.seed * 0xd1342543de82ef95u + 7) {}
+  explicit FaultInjector(const FaultTargets& targets)
+      : targets_(targets), plan_(targets.scenario.seed * 0xd1342543de82ef95u + 7) {}
 
   void Start();
   // No faults from now on; links and disks are well, all nodes are started.
@@ -77,18 +88,27 @@ class FaultInjector {
   void Pause(SimNode& node, const char* what);
   void JumpClock();
   void FillDisk(SimNode& node, const char* what);
+  bool MayReplaceDisk() const;
+  void RestoreOldDirectory(SimNode& node, const char* what);
+  void SwapDirectories();
+  void FailReads(SimNode& node, const char* what);
+  // What an operator does about partitions that errors of a disk took offline.
+  void RestartIfNeeded(SimNode& node);
+  void FlipBit(SimNode& node);
+  void CrashAtPoint(SimNode& node, const char* what);
+  void CrashLoop(SimNode& node, const char* what);
+  void CrashAgain(SimNode& node, int rounds, uint64_t stream);
+  void DriftClock();
+  void Twice();
+  void DisturbStream(FaultKind kind, StreamFault fault);
+  void BlowStorm();
+  void PauseProducer();
   Micros RestartDelay();
   Micros CutTime();
   SimNode::End MachineEnd();
   void RunLater(Micros delay, std::function<void()> task);
 
-  World& world_;
-  Links& links_;
-  RpcExchange& exchange_;
-  const Scenario& scenario_;
-  std::vector<std::unique_ptr<SimNode>>& nodes_;
-  const ClusterView& view_;
-  RunLog& log_;
+  const FaultTargets targets_;
   SeededRandom plan_;     // when which kind
   SeededRandom draw_{0};  // of the fault that is being injected
   int number_ = 0;        // its place in the plan, from 1 on

@@ -62,11 +62,14 @@ void DecideFaults(Random& random, const ScenarioOptions& options, Scenario* scen
       plan.kinds.push_back(fault);
     }
   }
-  scenario->two_disks =
-      std::find(plan.kinds.begin(), plan.kinds.end(), FaultKind::kWipe) != plan.kinds.end();
+  scenario->two_disks = plan.Has(FaultKind::kWipe) || plan.Has(FaultKind::kOldDirectory);
+  if (plan.Has(FaultKind::kClockDrift)) scenario->clock_drift_ppm = 50'000;
+  scenario->producer.corrupt_frames = plan.Has(FaultKind::kCorruptFrame);
+  // Some runs stay as real nodes are.
+  scenario->points_share = !options.points || random.Chance(0.2) ? 0.0 : 0.25;
   plan.without = options.without;
   plan.skipped = options.skipped;
-  plan.pause_mean = Micros(random.Between(500'000, 4'000'000));
+  plan.pause_mean = Micros(random.Between(300'000, 1'100'000));
   plan.aimed = random.Chance(0.8) ? 0.7 : 0.0;
   plan.restart_high = Micros(random.Chance(0.5) ? milliseconds(1500) : milliseconds(8000));
   plan.cut_high = Micros(random.Chance(0.5) ? milliseconds(1500) : milliseconds(10'000));
@@ -77,6 +80,7 @@ void MakeSparse(Random& random, Scenario* scenario) {
   scenario->faults.pause_mean = Micros(random.Between(60'000'000, 180'000'000));
   if (random.Chance(0.5)) scenario->faults.restart_high = seconds(60);
   if (random.Chance(0.5)) scenario->faults.cut_high = seconds(60);
+  scenario->group_members = 0;  // heartbeats leave no time idle
   scenario->producers = 1;
   scenario->producer.pause_low = Micros(seconds(1));
   scenario->producer.pause_high = Micros(seconds(60));
@@ -140,6 +144,32 @@ const char* FaultName(FaultKind kind) {
       return "late calls";
     case FaultKind::kWipe:
       return "wipe";
+    case FaultKind::kCrashAtPoint:
+      return "crash at a point";
+    case FaultKind::kCrashLoop:
+      return "crash loop";
+    case FaultKind::kOldDirectory:
+      return "old directory";
+    case FaultKind::kSwap:
+      return "swapped directories";
+    case FaultKind::kClockDrift:
+      return "clock drift";
+    case FaultKind::kReadError:
+      return "read error";
+    case FaultKind::kFlippedBit:
+      return "flipped bit";
+    case FaultKind::kTwice:
+      return "call twice";
+    case FaultKind::kHalfOpen:
+      return "half-open stream";
+    case FaultKind::kCutFrame:
+      return "cut frame";
+    case FaultKind::kCorruptFrame:
+      return "corrupt frame";
+    case FaultKind::kAdminStorm:
+      return "admin storm";
+    case FaultKind::kZombie:
+      return "zombie producer";
   }
   return "?";
 }
@@ -172,10 +202,12 @@ Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options) {
   scenario.profile = options.profile;
   scenario.duration = options.duration;
   scenario.nodes = options.nodes;
+  scenario.abort_at = options.abort_at;
   scenario.rewind_pause = Micros(seconds(10));
   DecideTopics(random, &scenario);
   DecideWeather(random, &scenario);
   DecideFaults(random, options, &scenario);
+  if (random.Chance(0.4)) scenario.group_members = static_cast<int>(random.Between(1, 3));
   if (options.profile == Profile::kSparse) MakeSparse(random, &scenario);
   return scenario;
 }

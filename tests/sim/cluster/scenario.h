@@ -6,6 +6,7 @@
 // A value.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -44,8 +45,21 @@ enum class FaultKind {
   kRing,          // partitions in which nobody reaches all: a ring, or one node as a bridge
   kLateCalls,     // calls arrive seconds later, after their repetitions or their sender's death
   kWipe,          // the disk of one node's partitions is replaced; the metadata log has its own
+  kCrashAtPoint,  // a process or machine ends at a named failpoint (base/fault_point.h)
+  kCrashLoop,     // a process ends again and again soon after its start
+  kOldDirectory,  // one node's partitions are put back as they were some time ago (G26)
+  kSwap,          // two nodes are started on each other's directories: they must refuse (G27)
+  kClockDrift,    // a monotonic clock runs up to 5 % fast or slow
+  kReadError,     // reads of one node's files fail, once or for a while
+  kFlippedBit,    // one bit of an index or producer snapshot of one node
+  kTwice,         // calls are delivered twice
+  kHalfOpen,      // a stream is dead and one of its ends does not learn it (L3, C27)
+  kCutFrame,      // a part of a frame arrives, then a reset
+  kCorruptFrame,  // a bit of a record flips on its way
+  kAdminStorm,    // topics are made, changed and deleted by several clients at once
+  kZombie,        // a producer stands still for long, then goes on
 };
-inline constexpr int kFaultKinds = 16;
+inline constexpr int kFaultKinds = 29;
 const char* FaultName(FaultKind kind);
 // As the command line has it: the name with '-' for ' '.
 std::string FaultOption(FaultKind kind);
@@ -63,6 +77,10 @@ struct ScenarioOptions {
   Profile profile = Profile::kDense;
   int nodes = 3;
   Millis duration{60'000};
+  // BUGGIFY points: as the seed decides, or none.
+  bool points = true;
+  // The run dies of a signal then; zero = never. For tests of the runner.
+  Millis abort_at{0};
   // Kinds of faults: as the seed decides, or all, or exactly these.
   bool all_kinds = false;
   std::optional<std::vector<FaultKind>> kinds;
@@ -79,6 +97,9 @@ struct FaultPlan {
   Micros pause_mean{0};  // between faults
   // The chance that a crash hits a partition leader or the active controller, and not just anyone.
   double aimed = 0.7;
+  bool Has(FaultKind kind) const {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  }
   Micros restart_high{0};  // longest time that a node stays down
   Micros cut_high{0};      // longest time that a link stays cut
 };
@@ -99,6 +120,7 @@ struct Scenario {
   int committers = 0;
   Micros commit_pause{50'000};
   ConsumerOptions consumer;
+  int group_members = 0;   // of one consumer group
   Micros rewind_pause{0};  // a consumer begins anew this often
   LinkBehaviour links;
   PoolLatency pool;
@@ -108,6 +130,9 @@ struct Scenario {
   // How soon a node stores its metadata image, and the chance that the store is gone at a start.
   Micros image_store_delay{0};
   double lost_store = 0;
+  int64_t clock_drift_ppm = 0;  // the most that a process' monotonic clock is off
+  Micros abort_at{0};           // ScenarioOptions::abort_at
+  double points_share = 0;      // chance of each BUGGIFY point to be on
   int64_t replica_lag_ms = 0;
   FaultPlan faults;
   raft::BugSwitches raft_bugs;

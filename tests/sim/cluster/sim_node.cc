@@ -13,7 +13,6 @@
 namespace quorate::sim {
 namespace {
 
-constexpr char kDirectory[] = "/data";
 constexpr char kMetadataDirectory[] = "/metadata";
 constexpr Millis kMaxClockJumped = std::chrono::minutes(30);
 // 22 characters, as Kafka's tools make them.
@@ -49,7 +48,10 @@ std::string SimNode::Properties() const {
       "quorate.allow.insecure.listeners=true\n"
       "log.dirs=%s\n"
       "auto.create.topics.enable=false\n"
+      "min.insync.replicas=2\n"
       "offsets.topic.num.partitions=2\n"
+      "offsets.topic.replication.factor=3\n"
+      "group.min.session.timeout.ms=1000\n"
       "replica.lag.time.max.ms=%d\n%s",
       id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
       around_.scenario.two_disks ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
@@ -120,6 +122,11 @@ void SimNode::Start() {
   const Millis skew(world.random().Between(-skew_high, skew_high));
   processes_.push_back(std::make_unique<Process>(world, host_, world.random().Next(), skew));
   Process& process = *processes_.back();
+  if (around_.scenario.clock_drift_ppm > 0) {
+    const int64_t high = around_.scenario.clock_drift_ppm;
+    process.SetClockDrift(world.random().Between(-high, high));
+  }
+  const uint64_t failed_reads = disk_.failed_reads();
   running_ = std::make_unique<Running>(*this, process);
   absl::Status status;
   world.RunAs(process, [&] { status = running_->Start(*this); });
@@ -132,6 +139,13 @@ void SimNode::Start() {
   if (disk_.faults().full) {
     ++ended_by_full_disk_;
     around_.log.Node(id_.value(), absl::StrFormat("%s does not start: its disk is full", host_));
+    Crash(End::kProcess);
+    StartLater(std::chrono::seconds(1));
+    return;
+  }
+  if (disk_.failed_reads() > failed_reads) {
+    around_.log.Node(id_.value(),
+                     absl::StrFormat("%s does not start: its disk cannot be read", host_));
     Crash(End::kProcess);
     StartLater(std::chrono::seconds(1));
     return;
@@ -178,6 +192,8 @@ void SimNode::ShutDown(Micros patience) {
     if (!up() || incarnation_ != incarnation) return;
     around_.log.Node(id_.value(), absl::StrFormat("%s %s", host_, how));
     Crash(End::kProcess);
+    // With the mark of an orderly stop in it.
+    if (around_.scenario.two_disks) BackUpDataDisk();
   };
   World& world = around_.world;
   world.RunAs(running_->process, [&] {
@@ -195,14 +211,66 @@ void SimNode::CrashInWrite(int64_t changes, End end) {
   if (!up()) return;
   disk_.faults().changes_until_death = changes;
   disk_.faults().die = [this, end] {
-    running_->process.Freeze(/*silently=*/end == End::kMachine);
-    around_.world.ScheduleIn(Micros(0), nullptr, [this, end] {
-      around_.log.Node(id_.value(), absl::StrFormat("%s crashed in a write", host_));
-      Crash(end);
-      StartLater(Micros(
-          around_.world.random().Between(50'000, around_.scenario.faults.restart_high.count())));
-    });
+    around_.log.Node(id_.value(), absl::StrFormat("%s crashed in a write", host_));
+    DieHere(end);
   };
+}
+
+void SimNode::DieHere(End end) {
+  disk_.Freeze();
+  running_->process.Freeze(/*silently=*/end == End::kMachine);
+  around_.world.ScheduleIn(Micros(0), nullptr, [this, end] {
+    Crash(end);
+    StartLater(Micros(
+        around_.world.random().Between(50'000, around_.scenario.faults.restart_high.count())));
+  });
+}
+
+void SimNode::FailReads(int count) {
+  disk_.faults().failing_reads = count;
+  if (count != 0 && up()) failure_expected_ = true;
+}
+
+bool SimNode::NeedsRestart() {
+  return up() && running_->started && broker().replicas().stats().offline_partitions > 0;
+}
+
+void SimNode::SetClockDrift(int64_t ppm) {
+  if (up()) running_->process.SetClockDrift(ppm);
+}
+
+std::string SimNode::RefusesToStart() {
+  const SimDisk::Tree before = disk_.Copy(kDirectory);
+  ++incarnation_;
+  processes_.push_back(
+      std::make_unique<Process>(around_.world, host_, around_.world.random().Next()));
+  Process& process = *processes_.back();
+  running_ = std::make_unique<Running>(*this, process);
+  absl::Status status;
+  around_.world.RunAs(process, [&] { status = running_->Start(*this); });
+  Crash(End::kProcess);
+  if (status.ok()) return host_ + " runs on the directories of another node";
+  const SimDisk::Tree after = disk_.Copy(kDirectory);
+  for (const auto& [path, contents] : before.files) {
+    const auto it = after.files.find(path);
+    if (it == after.files.end() || it->second != contents) {
+      return absl::StrFormat("%s changed %s of another node's directory", host_, path);
+    }
+  }
+  return "";
+}
+
+void SimNode::TryWithDirectoryOf(SimNode& other) {
+  const SimDisk::Tree mine = disk_.Copy(kDirectory);
+  const SimDisk::Tree others = other.disk_.Copy(kDirectory);
+  disk_.Replace(kDirectory, others);
+  other.disk_.Replace(kDirectory, mine);
+  for (SimNode* node : {this, &other}) {
+    const std::string wrong = node->RefusesToStart();
+    if (!wrong.empty()) around_.verdict.Add("start", wrong, {{}, -1, node->id_.value()});
+  }
+  disk_.Replace(kDirectory, mine);
+  other.disk_.Replace(kDirectory, others);
 }
 
 void SimNode::FailNextSync() {
@@ -242,6 +310,7 @@ void SimNode::JumpClock(Millis by) {
 void SimNode::HealDisk() {
   SlowDown(around_.scenario.pool);
   disk_.faults().failing_syncs = 0;
+  disk_.faults().failing_reads = 0;
   disk_.faults().full = false;
   disk_.faults().changes_until_death = -1;
 }

@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "cli/config/server_config.h"
@@ -60,6 +62,12 @@ class SimNode {
   void StartLater(Micros delay);
   // The machine will crash after `changes` more changes of its disk, wherever that is.
   void CrashInWrite(int64_t changes, End end);
+  // The process, or its machine, dies at this very point of its running event.
+  // REQUIRES: called inside an event of the node.
+  void DieHere(End end);
+  // The next `count` reads of files fail, or all if negative, until 0 is set. The process may give
+  // up because of it.
+  void FailReads(int count);
   // The next sync of a file fails. The process gives up because of it and is started again.
   void FailNextSync();
   void SlowDown(PoolLatency latency);
@@ -69,6 +77,21 @@ class SimNode {
   // The disk of the partitions is replaced by an empty one; the metadata log and the vote have a
   // disk of their own. REQUIRES: !up(), Scenario::two_disks.
   void ReplaceDataDisk();
+  // Keeps a copy of the data disk as it is now, in place of an older one.
+  void BackUpDataDisk() { backup_ = disk_.Copy(kDirectory); }
+  bool has_backup() const { return backup_.has_value(); }
+  // The data disk is put back as it was at the last backup. REQUIRES: !up(), has_backup(),
+  // Scenario::two_disks.
+  void RestoreDataDisk() { disk_.Replace(kDirectory, *backup_); }
+  // Exchanges the data directories with another node's and starts both: each must refuse to run on
+  // what is not its own, and leave it as it is. Then all is put back. REQUIRES: both are down.
+  void TryWithDirectoryOf(SimNode& other);
+  // Flips a bit of a file whose name ends with one of `suffixes`; says where, or "".
+  std::string FlipBit(const std::vector<std::string>& suffixes, Random& random) {
+    return disk_.FlipBit(kDirectory, suffixes, random);
+  }
+  // Its clock runs `ppm` millionths fast or slow; nothing happens while it is down.
+  void SetClockDrift(int64_t ppm);
   // SIGSTOP and SIGCONT; nothing happens while it is down.
   void Pause();
   void Resume();
@@ -83,7 +106,8 @@ class SimNode {
   bool stopping() const { return stopping_; }
   // A fault that will end the process is under way.
   bool doomed() const {
-    return stopping_ || failure_expected_ || disk_.faults().changes_until_death >= 0;
+    return stopping_ || failure_expected_ || disk_.faults().changes_until_death >= 0 ||
+           disk_.faults().failing_reads != 0;
   }
   NodeId id() const { return id_; }
   const std::string& host() const { return host_; }
@@ -94,6 +118,10 @@ class SimNode {
   uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
   // Starts by what was found in the store of the metadata image; see ImageStore::Found.
   const std::map<ImageStore::Found, uint64_t>& image_loads() const { return image_loads_; }
+  // Some of its partitions are offline until it is started again, after errors of its disk.
+  bool NeedsRestart();
+  // nullptr while it is down.
+  const Process* process() const { return up() ? &running_->process : nullptr; }
   // REQUIRES: up().
   RaftNode& raft() { return running_->node->raft(); }
   Broker& broker() { return *running_->node->broker(); }
@@ -118,8 +146,12 @@ class SimNode {
     bool started = false;  // Start was OK
   };
 
+  static constexpr char kDirectory[] = "/data";
+
   std::string Properties() const;
   void NoteImageLoad();
+  // Whether a start on a directory that is not its own is refused; says why not if it is not.
+  std::string RefusesToStart();
   void OnFatal(uint64_t incarnation, const absl::Status& why);
 
   const Surroundings around_;
@@ -136,6 +168,7 @@ class SimNode {
   std::map<ImageStore::Found, uint64_t> image_loads_;
   bool stopping_ = false;          // ShutDown is under way
   bool failure_expected_ = false;  // a fault was injected that ends the process
+  std::optional<SimDisk::Tree> backup_;
 };
 
 }  // namespace quorate::sim

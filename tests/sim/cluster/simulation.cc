@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "broker/broker.h"
+#include "broker/group/offsets_log.h"
 #include "broker/replica/partition.h"
 #include "broker/replica/replica_manager_impl.h"
 #include "proto/kafka/error.h"
@@ -24,14 +26,24 @@ constexpr Micros kShutDownGrace = std::chrono::seconds(10);
 constexpr Micros kSettleTime = std::chrono::seconds(10);
 constexpr Micros kIdleTime = std::chrono::seconds(5);
 constexpr size_t kStoryLines = 20;
+constexpr int kStorms = 3;
+constexpr int32_t kOffsetsPartitions = 2;  // as SimNode asks for
 
 }  // namespace
 
 Simulation::Simulation(const Scenario& scenario, bool loud)
-    : scenario_(scenario), world_(scenario.seed), log_(world_, loud) {
+    : scenario_(scenario),
+      world_(scenario.seed),
+      points_(world_, scenario.seed, scenario.points_share),
+      log_(world_, loud) {
   links_.set_behaviour(scenario_.links);
   for (const TopicPlan& topic : scenario_.topics) {
     for (int32_t i = 0; i < topic.partitions; ++i) partitions_.push_back({topic.name, i});
+  }
+  all_partitions_ = partitions_;
+  if (scenario_.group_members == 0) return;
+  for (int32_t i = 0; i < kOffsetsPartitions; ++i) {
+    all_partitions_.push_back({std::string(kOffsetsTopic), i});
   }
 }
 
@@ -96,11 +108,56 @@ bool Simulation::MakeTopics() {
   return false;
 }
 
+bool Simulation::StartGroup() {
+  for (int i = 0; i < scenario_.group_members; ++i) {
+    SimClient& client = NewClient("member" + std::to_string(i));
+    members_.push_back(
+        std::make_unique<SimGroupMember>(client, "group", partitions_, *this, *this));
+    world_.RunAs(client.process(), [this] { members_.back()->Start(); });
+  }
+  const bool found = RunUntil(
+      [this] {
+        return std::all_of(members_.begin(), members_.end(),
+                           [](const auto& member) { return member->found_coordinator(); });
+      },
+      kStartPatience);
+  if (!found && verdict_.ok()) {
+    verdict_.Add("liveness", "a group finds no coordinator: " + members_[0]->last_error());
+  }
+  return found;
+}
+
+void Simulation::AuditGroup() {
+  if (members_.empty()) return;
+  for (const auto& member : members_) {
+    world_.ScheduleIn(Micros(0), nullptr, [this, &member = *member] {
+      world_.RunAs(member.process(), [&member] { member.Audit(); });
+    });
+  }
+  world_.RunUntil(world_.now() + Millis(1));
+  std::string missing;
+  const bool well = RunUntil(
+      [&, this] {
+        missing.clear();
+        std::set<PartitionName> audited;
+        for (const auto& member : members_) {
+          audited.insert(member->audited().begin(), member->audited().end());
+          missing += ", " + member->last_error();
+        }
+        return audited.size() == partitions_.size();
+      },
+      kHealPatience);
+  if (!well && verdict_.ok()) {
+    verdict_.Add("liveness", "nobody owns some partitions of the group" + missing);
+  }
+}
+
 void Simulation::StartClients() {
   for (int i = 0; i < scenario_.producers; ++i) {
     SimClient& client = NewClient("producer" + std::to_string(i));
     producers_.push_back(
         std::make_unique<SimProducer>(i, client, partitions_, scenario_.producer, *this));
+    producer_processes_.push_back(&client.process());
     world_.RunAs(client.process(), [this] { producers_.back()->Start(); });
   }
   for (int i = 0; i < scenario_.consumers; ++i) {
@@ -137,13 +194,22 @@ void Simulation::StopClients() {
 
 // A script breaks what it breaks; nothing comes by chance.
 void Simulation::RunScript() {
-  faults_ =
-      std::make_unique<FaultInjector>(world_, links_, exchange_, scenario_, nodes_, view_, log_);
+  faults_ = std::make_unique<FaultInjector>(
+      FaultTargets{world_, links_, internet_, exchange_, points_, scenario_, nodes_,
+                   producer_processes_, storms_, view_, log_});
   Stage stage({world_, links_, exchange_, scenario_, nodes_, view_, partitions_, producers_,
                verdict_, log_});
   stage.WaitForAllInSync();
   if (stage.ok()) scenario_.script(stage);
   StopClients();
+}
+
+void Simulation::MakeStorms() {
+  if (!scenario_.faults.Has(FaultKind::kAdminStorm)) return;
+  for (int i = 0; i < kStorms; ++i) {
+    SimClient& client = NewClient("storm" + std::to_string(i));
+    storms_.push_back(std::make_unique<AdminStorm>(client, *this));
+  }
 }
 
 bool Simulation::RunUntil(const std::function<bool()>& condition, Micros patience) {
@@ -181,13 +247,14 @@ void Simulation::ReadEverything() {
       kReadPatience);
   if (!all_read && verdict_.ok()) verdict_.Add("unseen", missing, SubjectOf(missing));
   if (!all_read) return;
+  AuditGroup();
   records_.Finish();
   reads_.Finish();
 }
 
 void Simulation::CompareReplicas() {
   const ImagePtr image = view_.NewestImage();
-  for (const PartitionName& name : partitions_) {
+  for (const PartitionName& name : all_partitions_) {
     const TopicPartition tp{image->FindTopicByName(name.topic)->id, PartitionIndex(name.index)};
     std::vector<ReplicaBytes> replicas;
     for (const auto& node : nodes_) {
@@ -223,8 +290,10 @@ void Simulation::CompareReplicas() {
 }
 
 void Simulation::RunUnderFaults() {
-  faults_ =
-      std::make_unique<FaultInjector>(world_, links_, exchange_, scenario_, nodes_, view_, log_);
+  MakeStorms();
+  faults_ = std::make_unique<FaultInjector>(
+      FaultTargets{world_, links_, internet_, exchange_, points_, scenario_, nodes_,
+                   producer_processes_, storms_, view_, log_});
   faults_->Start();
   // One consumer now and then reads everything again.
   MonoTime next_rewind = world_.now() + scenario_.rewind_pause;
@@ -240,7 +309,7 @@ void Simulation::RunUnderFaults() {
 
 // The partition that a text names, for stories.
 Subject Simulation::SubjectOf(const std::string& text) const {
-  for (const PartitionName& name : partitions_) {
+  for (const PartitionName& name : all_partitions_) {
     if (text.find(name.ToString()) != std::string::npos) return {name};
   }
   return {};
@@ -300,10 +369,13 @@ void Simulation::BeIdle() {
 }
 
 RunResult Simulation::Run() {
+  if (scenario_.abort_at > Micros(0)) {
+    world_.ScheduleIn(scenario_.abort_at, nullptr, [] { std::abort(); });
+  }
   StartNodes();
-  watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, partitions_, verdict_, log_);
+  watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, all_partitions_, verdict_, log_);
   watcher_->Start();
-  if (MakeTopics()) {
+  if (MakeTopics() && StartGroup()) {
     StartClients();
     StartCommitters();
     scenario_.script ? RunScript() : RunUnderFaults();
@@ -348,13 +420,20 @@ RunResult Simulation::Result() {
     for (const auto& [found, starts] : node->image_loads()) {
       result.effects["starts, metadata image " + std::string(ImageStore::NameOf(found))] += starts;
     }
+    result.effects["failed reads"] += node->disk().failed_reads();
   }
   result.effects["late calls"] = exchange_.late_calls();
   result.effects["late calls nobody waited for"] = exchange_.orphaned_calls();
+  result.effects["calls delivered twice"] = exchange_.duplicated_calls();
+  result.effects["frames cut"] = internet_.cut_frames();
+  result.effects["bits flipped on their way"] = internet_.flipped_bits();
+  for (const auto& storm : storms_) result.effects["admin requests answered"] += storm->answers();
+  result.points = points_.Counts();
   for (const auto& producer : producers_) {
     result.acked += producer->acked();
     result.retries += producer->retries();
   }
+  for (const auto& member : members_) result.commits += member->commits();
   for (const auto& consumer : consumers_) result.read += consumer->records_read();
   return result;
 }

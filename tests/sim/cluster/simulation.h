@@ -12,13 +12,17 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/checkers/committed_offset_checker.h"
 #include "tests/sim/checkers/offsets_checker.h"
+#include "tests/sim/checkers/owner_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
 #include "tests/sim/checkers/verdict.h"
+#include "tests/sim/clients/admin_storm.h"
 #include "tests/sim/clients/committer.h"
 #include "tests/sim/clients/consumer.h"
+#include "tests/sim/clients/group_member.h"
 #include "tests/sim/clients/history.h"
 #include "tests/sim/clients/producer.h"
 #include "tests/sim/clients/sim_client.h"
@@ -42,21 +46,24 @@ struct RunResult {
   uint64_t acked = 0;
   uint64_t read = 0;
   uint64_t retries = 0;
+  uint64_t commits = 0;                               // of the group's offsets
   std::map<std::string, uint64_t> faults;             // injected, by kind
   std::map<std::string, uint64_t> effects;            // what came of them
+  std::map<std::string, uint64_t> points;             // how often each fired or was reached
   std::vector<std::pair<int, std::string>> injected;  // number in the plan, kind
   double simulated_seconds = 0;
   double node_hours = 0;       // simulated
   double healing_seconds = 0;  // from the healing until the cluster was well
 };
 
-class Simulation final : public History {
+class Simulation final : public History, public GroupHistory {
  public:
   // `loud`: the run's log goes to stderr as it comes.
   Simulation(const Scenario& scenario, bool loud);
   ~Simulation() override;
 
   RunResult Run();
+  const RunLog& log() const { return log_; }
 
  private:
   void OnSend(const PartitionName& partition, const RecordName& record) override;
@@ -66,11 +73,32 @@ class Simulation final : public History {
   void OnOutrage(const std::string& checker, const std::string& text,
                  const Subject& subject) override;
   void OnProducerId(int64_t id) override { producer_ids_.OnProducerId(id); }
+  void OnOwner(int32_t generation, const PartitionName& partition,
+               const std::string& member) override {
+    owners_.OnOwner(generation, partition, member);
+  }
+  void OnCommitSent(const PartitionName& partition, int64_t offset) override {
+    committed_offsets_.OnSent(partition, offset);
+  }
+  void OnCommitAcked(const PartitionName& partition, int64_t offset) override {
+    committed_offsets_.OnAcked(partition, offset);
+  }
+  int64_t Acked(const PartitionName& partition) const override {
+    return committed_offsets_.acked(partition);
+  }
+  void OnCommittedRead(const PartitionName& partition, int64_t floor, int64_t offset) override {
+    committed_offsets_.OnRead(partition, floor, offset);
+  }
 
   SimClient& NewClient(const std::string& host);
   void StartNodes();
   bool MakeTopics();
+  // The group of consumers, if there is one; false if its topic does not come into being.
+  bool StartGroup();
+  // Every committed offset is read again.
+  void AuditGroup();
   void StartClients();
+  void MakeStorms();
   // Goes on until `condition` holds; false after `patience`.
   bool RunUntil(const std::function<bool()>& condition, Micros patience);
   void StartCommitters();
@@ -94,14 +122,18 @@ class Simulation final : public History {
   Links links_{world_};
   Internet internet_{links_};
   RpcExchange exchange_{links_};
+  SimPoints points_;
   RunLog log_;
   Verdict verdict_;
   RecordsChecker records_{verdict_};
   ReadChecker reads_{verdict_};
   ProducerIdChecker producer_ids_{verdict_};
   OffsetsChecker group_offsets_{verdict_};
+  CommittedOffsetChecker committed_offsets_{verdict_};
+  OwnerChecker owners_{verdict_};
 
-  std::vector<PartitionName> partitions_;
+  std::vector<PartitionName> partitions_;      // with the producers' records
+  std::vector<PartitionName> all_partitions_;  // and those of the group's offsets
   // When which offsets were acknowledged, for stories.
   std::map<PartitionName, std::vector<std::pair<MonoTime, int64_t>>> acks_;
   std::vector<std::unique_ptr<Process>> client_processes_;
@@ -109,10 +141,13 @@ class Simulation final : public History {
   std::vector<std::unique_ptr<SimProducer>> producers_;
   std::vector<std::unique_ptr<SimConsumer>> consumers_;
   std::vector<std::unique_ptr<SimCommitter>> committers_;
+  std::vector<std::unique_ptr<SimGroupMember>> members_;
   std::unique_ptr<SimConsumer> final_reader_;
   std::unique_ptr<TopicMaker> topic_maker_;
+  std::vector<std::unique_ptr<AdminStorm>> storms_;
+  std::vector<Process*> producer_processes_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
-  const ClusterView view_{nodes_, partitions_};
+  const ClusterView view_{nodes_, all_partitions_};
   std::unique_ptr<Watcher> watcher_;
   std::unique_ptr<FaultInjector> faults_;
   double healing_seconds_ = 0;

@@ -31,6 +31,10 @@ Micros Links::Lateness(const std::string& from, const std::string& to) {
   return Micros(world_.random().Between(500'000, 20'000'000));
 }
 
+bool Links::Duplicates(const std::string& from, const std::string& to) {
+  return from != to && behaviour_.twice > 0 && world_.random().Chance(behaviour_.twice);
+}
+
 bool Links::Breaks(const std::string& from, const std::string& to) {
   return from != to && behaviour_.reset > 0 && world_.random().Chance(behaviour_.reset);
 }

@@ -21,6 +21,8 @@ struct LinkBehaviour {
   // Chance that a call reaches its server only seconds later, in a buffer of the server's machine:
   // also after its client gave up, sent it again or died.
   double late = 0.0;
+  // Chance that the transport delivers a call a second time, whose answer nobody takes.
+  double twice = 0.0;
 };
 
 // The weather between all hosts of a world: delays, losses, partitions.
@@ -56,6 +58,9 @@ class Links {
 
   // How much later than others the next call arrives; 0 for most.
   Micros Lateness(const std::string& from, const std::string& to);
+
+  // Whether the next call is delivered twice.
+  bool Duplicates(const std::string& from, const std::string& to);
 
   World& world() { return world_; }
 

@@ -62,6 +62,11 @@ class SimDisk::OpenFile final : public File {
         generation_(disk.generation_) {}
 
   absl::StatusOr<size_t> ReadAt(int64_t offset, char* out, size_t length) const override {
+    if (disk_.faults_.failing_reads != 0) {
+      if (disk_.faults_.failing_reads > 0) --disk_.faults_.failing_reads;
+      ++disk_.failed_reads_;
+      return absl::DataLossError(path_ + ": input/output error");
+    }
     const int64_t size = static_cast<int64_t>(inode_->current.size());
     if (offset >= size) return 0;
     const size_t count = std::min(length, static_cast<size_t>(size - offset));
@@ -287,6 +292,58 @@ void SimDisk::WipeExcept(const std::vector<std::string>& kept) {
   std::erase_if(durable_, [&](const auto& entry) { return doomed(entry.first); });
   std::erase_if(directories_,
                 [&](const std::string& path) { return path.size() > 1 && doomed(path); });
+}
+
+SimDisk::Tree SimDisk::Copy(const std::string& directory) const {
+  Tree tree;
+  for (const auto& [path, inode] : current_) {
+    if (IsBelow(path, directory)) tree.files[path.substr(directory.size())] = inode->current;
+  }
+  for (const std::string& path : directories_) {
+    if (IsBelow(path, directory)) tree.directories.insert(path.substr(directory.size()));
+  }
+  return tree;
+}
+
+void SimDisk::Replace(const std::string& directory, const Tree& tree) {
+  for (const NameChange& change : pending_) Apply(change, &durable_);
+  pending_.clear();
+  for (Names* names : {&current_, &durable_}) {
+    std::erase_if(*names, [&](const auto& entry) { return IsBelow(entry.first, directory); });
+  }
+  std::erase_if(directories_, [&](const std::string& path) { return IsBelow(path, directory); });
+  for (const std::string& path : tree.directories) directories_.insert(directory + path);
+  for (const auto& [path, contents] : tree.files) {
+    auto inode = std::make_shared<SimInode>();
+    inode->current = contents;
+    inode->durable = contents;
+    current_[directory + path] = inode;
+    durable_[directory + path] = inode;
+  }
+}
+
+std::string SimDisk::FlipBit(const std::string& directory, const std::vector<std::string>& suffixes,
+                             Random& random) {
+  std::vector<const Names::value_type*> found;
+  for (const auto& entry : current_) {
+    const bool wanted = std::any_of(suffixes.begin(), suffixes.end(), [&](const auto& suffix) {
+      return entry.first.ends_with(suffix);
+    });
+    if (wanted && IsBelow(entry.first, directory) && !entry.second->current.empty()) {
+      found.push_back(&entry);
+    }
+  }
+  if (found.empty()) return "";
+  const auto& [path, inode] = *found[random.Below(found.size())];
+  const size_t at = random.Below(inode->current.size());
+  const char mask = static_cast<char>(1 << random.Below(8));
+  inode->current[at] ^= mask;
+  if (at < inode->durable.size()) inode->durable[at] ^= mask;
+  const std::string_view changed(&inode->current[at], 1);
+  for (const auto& weak : inode->mappings) {
+    if (const auto mapping = weak.lock()) mapping->OnWrite(static_cast<int64_t>(at), changed);
+  }
+  return absl::StrFormat("%s, byte %d of %d", path, at, inode->current.size());
 }
 
 absl::Status SimDisk::CheckParent(const std::string& path) const {

@@ -38,6 +38,7 @@ struct SimInode {
 struct DiskFaults {
   bool full = false;      // writes and creations fail with kResourceExhausted
   int failing_syncs = 0;  // the next so many Syncs fail with kDataLoss, and lose their pages
+  int failing_reads = 0;  // the next so many reads of files fail with kDataLoss; negative: all
   // After so many more changes (writes, syncs, names) the machine dies in the middle of what it
   // does: `die` is called, which must call Crash or ProcessDied later. Negative = never.
   int64_t changes_until_death = -1;
@@ -58,11 +59,29 @@ class SimDisk {
   // Nobody has a file open.
   void WipeExcept(const std::vector<std::string>& kept);
 
+  // The process dies at this very point: from now on nothing it does reaches the disk. Crash or
+  // ProcessDied must follow.
+  void Freeze() { frozen_ = true; }
+
+  // Everything below a directory, as of one moment; for older states and swapped directories.
+  struct Tree {
+    std::map<std::string, std::string> files;  // contents by path below the directory
+    std::set<std::string> directories;         // below it
+  };
+  Tree Copy(const std::string& directory) const;
+  // Puts `tree` in place of what is below `directory`, for good. Nobody has a file open.
+  void Replace(const std::string& directory, const Tree& tree);
+  // Flips one random bit of a random file below `directory` whose name ends with one of
+  // `suffixes`, in the page cache and on the disk; says where, or "" if there is no such file.
+  std::string FlipBit(const std::string& directory, const std::vector<std::string>& suffixes,
+                      Random& random);
+
   DiskFaults& faults() { return faults_; }
   const DiskFaults& faults() const { return faults_; }
   uint64_t syncs() const { return syncs_; }
   // Pages of which a part survived a crash.
   uint64_t torn_pages() const { return torn_pages_; }
+  uint64_t failed_reads() const { return failed_reads_; }
   // Bytes in files, as of now.
   int64_t used_bytes() const;
 
@@ -113,6 +132,7 @@ class SimDisk {
   bool frozen_ = false;      // the machine is dying: nothing changes any more
   uint64_t syncs_ = 0;
   uint64_t torn_pages_ = 0;
+  uint64_t failed_reads_ = 0;
 };
 
 // The disk as one process sees it. Once the process is gone every call fails and changes nothing.

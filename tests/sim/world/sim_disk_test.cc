@@ -191,5 +191,43 @@ TEST_F(SimDiskTest, ACrashReleasesLocks) {
   lock->reset();  // The old holder's end does not take the new one's away; it is gone already.
 }
 
+TEST_F(SimDiskTest, ReadsFailAsOftenAsAskedFor) {
+  Begin(1, "abc");
+  disk_->faults().failing_reads = 1;
+  EXPECT_NE(Contents(), "abc");
+  EXPECT_EQ(Contents(), "abc");
+  disk_->faults().failing_reads = -1;
+  EXPECT_NE(Contents(), "abc");
+  EXPECT_NE(Contents(), "abc");
+  EXPECT_EQ(disk_->failed_reads(), 3u);
+}
+
+TEST_F(SimDiskTest, AnOlderStateOfADirectoryCanBePutBack) {
+  Begin(1, "old");
+  const SimDisk::Tree before = disk_->Copy("/d");
+  ASSERT_TRUE(Write(*file_, 0, "new").ok());
+  ASSERT_TRUE(fs_->Open("/d/g", OpenMode::kCreate).ok());
+  file_.reset();
+  Crash();
+  disk_->Replace("/d", before);
+  Crash();  // it is durable
+  EXPECT_EQ(Contents(), "old");
+  EXPECT_FALSE(fs_->Exists("/d/g"));
+}
+
+TEST_F(SimDiskTest, AFlippedBitIsSeenByReadersAndMappingsAndSurvivesACrash) {
+  Begin(1, "aaaaaaaa");
+  const auto mapping = *file_->Map();
+  SeededRandom random(3);
+  EXPECT_EQ(disk_->FlipBit("/d", {".none"}, random), "");
+  EXPECT_NE(disk_->FlipBit("/d", {"f"}, random), "");
+  const std::string flipped = Contents();
+  EXPECT_NE(flipped, "aaaaaaaa");
+  EXPECT_EQ(mapping->bytes(), flipped);
+  file_.reset();
+  Crash();
+  EXPECT_EQ(Contents(), flipped);
+}
+
 }  // namespace
 }  // namespace quorate::sim

@@ -41,6 +41,9 @@ struct Stream {
   Endpoint addresses[2];
   Direction directions[2];  // [i] = written by end i
   bool broken = false;
+  bool half_open = false;  // StreamFault
+  bool cut_next = false;
+  bool flip_next = false;
 };
 
 class SimConnection final : public Connection {
@@ -74,6 +77,8 @@ class SimConnection final : public Connection {
   void ScheduleDelivery();
   // Breaks both directions: the reader sees `why` after what has arrived is dropped.
   void Break(const absl::Status& why);
+  // Sends into a half-open stream: nothing arrives, and this end learns it when its patience ends.
+  void SendIntoNothing();
 
  private:
   Direction& out() { return stream_->directions[side_]; }
@@ -119,6 +124,34 @@ class SimListener final : public Listener {
   const Endpoint at_;
   std::shared_ptr<Network::AcceptHandler> on_accept_;
 };
+
+void Internet::AddStream(const std::shared_ptr<Stream>& stream) {
+  if (streams_.size() > 64) {
+    std::erase_if(streams_, [](const auto& weak) { return weak.expired(); });
+  }
+  streams_.push_back(stream);
+}
+
+std::string Internet::Disturb(StreamFault fault, const std::set<std::string>& hosts,
+                              Random& random) {
+  std::vector<std::shared_ptr<Stream>> open;
+  for (const auto& weak : streams_) {
+    std::shared_ptr<Stream> stream = weak.lock();
+    if (stream == nullptr || stream->broken || stream->half_open || stream->ends[0] == nullptr ||
+        stream->ends[1] == nullptr || !hosts.contains(stream->hosts[0]) ||
+        !hosts.contains(stream->hosts[1]) || stream->hosts[0] == stream->hosts[1]) {
+      continue;
+    }
+    open.push_back(std::move(stream));
+  }
+  if (open.empty()) return "";
+  Stream& chosen = *open[random.Below(open.size())];
+  chosen.half_open = chosen.half_open || fault == StreamFault::kHalfOpen;
+  chosen.cut_next = chosen.cut_next || fault == StreamFault::kCutFrame;
+  chosen.flip_next = chosen.flip_next || fault == StreamFault::kFlipBit;
+  return absl::StrFormat("%s to %s", chosen.addresses[0].ToString(),
+                         chosen.addresses[1].ToString());
+}
 
 SimListener* Internet::Find(const Endpoint& at) const {
   const auto it = listeners_.find(at);
@@ -191,11 +224,39 @@ void SimConnection::RetryLater() {
   });
 }
 
+void SimConnection::SendIntoNothing() {
+  while (!out().unsent.empty()) {
+    out().unsent_bytes -= out().unsent.front().size();
+    out().unsent.pop_front();
+  }
+  if (out().silent_since != MonoTime()) return;
+  out().silent_since = world().now();
+  world().ScheduleIn(Links::kPatience, &process(), [this, alive = std::weak_ptr<bool>(alive_)] {
+    if (alive.expired() || closed_) return;
+    broken_ = absl::UnavailableError("the peer fell silent");
+    Deliver();
+  });
+}
+
+// A run of a record's filler (clients/record_name.h) in `bytes`: flips a bit inside of it.
+static bool FlipInFiller(std::string* bytes, Random& random) {
+  size_t run = 1;
+  for (size_t i = 1; i < bytes->size(); ++i) {
+    const bool same = (*bytes)[i] == (*bytes)[i - 1] && (*bytes)[i] >= 'A' && (*bytes)[i] <= 'z';
+    run = same ? run + 1 : 1;
+    if (run < 8) continue;
+    (*bytes)[i - random.Below(6)] ^= static_cast<char>(1 << random.Below(8));
+    return true;
+  }
+  return false;
+}
+
 void SimConnection::SendSegment() {
   Links& links = stream_->internet->links();
   const std::string& from = stream_->hosts[side_];
   const std::string& to = stream_->hosts[1 - side_];
   if (links.IsCut(from, to)) return RetryLater();
+  if (stream_->half_open) return SendIntoNothing();
   out().silent_since = MonoTime();
   if (links.Breaks(from, to)) return Break(absl::UnavailableError("connection reset by peer"));
   std::string bytes = std::move(out().unsent.front());
@@ -205,6 +266,12 @@ void SimConnection::SendSegment() {
     bytes.resize(kSegment);
   }
   out().unsent_bytes -= bytes.size();
+  if (stream_->flip_next && FlipInFiller(&bytes, world().random())) {
+    stream_->flip_next = false;
+    ++stream_->internet->flipped_bits_;
+  }
+  const bool cut = stream_->cut_next && bytes.size() > 1;
+  if (cut) bytes.resize(1 + world().random().Below(bytes.size() - 1));
   out().outstanding += bytes.size();
   world().Trace(Crc32c(bytes));
   const MonoTime arrival = std::max(out().last_arrival, world().now() + links.Delay(from, to));
@@ -219,6 +286,16 @@ void SimConnection::SendSegment() {
                        direction.inbox += bytes;
                      }
                      if (SimConnection* reader = stream->ends[1 - side]) reader->Deliver();
+                   });
+  if (!cut) return;
+  // The part is read before the reset is seen.
+  stream_->cut_next = false;
+  stream_->half_open = true;  // nothing may follow a gap
+  ++stream_->internet->cut_frames_;
+  world().Schedule(arrival + Micros(1), nullptr,
+                   [stream = stream_, side = side_, alive = std::weak_ptr<bool>(alive_)] {
+                     if (alive.expired() || stream->ends[side] == nullptr) return;
+                     stream->ends[side]->Break(absl::UnavailableError("connection reset by peer"));
                    });
 }
 
@@ -291,7 +368,7 @@ void SimConnection::Close() {
   if (closed_) return;
   closed_ = true;
   stream_->ends[side_] = nullptr;
-  if (stream_->broken) return;
+  if (stream_->broken || stream_->half_open) return;
   Links& links = stream_->internet->links();
   const int peer = 1 - side_;
   const bool orderly = out().unsent.empty() && in().inbox.empty() && process().alive();
@@ -397,6 +474,7 @@ void SimNetwork::Arrive(const std::shared_ptr<Attempt>& attempt) {
   stream->hosts[1] = to.host;
   stream->addresses[0] = {process_.host(), internet_.NextPort(process_.host())};
   stream->addresses[1] = to;
+  internet_.AddStream(stream);
   // The accepting end appears on its own process a little later; the connecting end is there now.
   world.ScheduleIn(links.Delay(process_.host(), to.host), nullptr,
                    [stream, to] { AcceptAt(stream, to); });

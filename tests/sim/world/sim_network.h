@@ -4,9 +4,12 @@
 // cut into random pieces; streams stall, break and fall silent as the Links say.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/network.h"
 #include "tests/sim/world/links.h"
@@ -16,6 +19,15 @@ namespace quorate::sim {
 
 class SimConnection;
 class SimListener;
+struct Stream;
+
+// What may happen to one stream, once.
+enum class StreamFault {
+  kHalfOpen,  // everything sent from now on vanishes; who sends learns it after Links::kPatience,
+              // who only waits never does
+  kCutFrame,  // of the next segment sent either way a part arrives, then a reset
+  kFlipBit,   // one bit of a record's value in the next segment that has one arrives flipped
+};
 
 // All listeners of a world, and which hosts exist.
 class Internet {
@@ -34,10 +46,23 @@ class Internet {
   bool Add(const Endpoint& at, SimListener* listener);  // false if in use
   void Remove(const Endpoint& at, SimListener* listener);
 
+  // A stream is open from now on.
+  void AddStream(const std::shared_ptr<Stream>& stream);
+  // Does `fault` to a random open stream between two of `hosts`; says which, or "" if there is
+  // none.
+  std::string Disturb(StreamFault fault, const std::set<std::string>& hosts, Random& random);
+  uint64_t cut_frames() const { return cut_frames_; }
+  uint64_t flipped_bits() const { return flipped_bits_; }
+
  private:
+  friend class SimConnection;
+
   Links& links_;
   std::map<std::string, int> hosts_;  // last port given out
   std::map<Endpoint, SimListener*> listeners_;
+  std::vector<std::weak_ptr<Stream>> streams_;  // in order of their beginning; some are closed
+  uint64_t cut_frames_ = 0;
+  uint64_t flipped_bits_ = 0;
 };
 
 // The network as one process sees it.

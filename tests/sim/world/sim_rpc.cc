@@ -150,6 +150,23 @@ void RpcExchange::ArriveAtServer(const State& call) {
   }
 }
 
+void RpcExchange::SendAgain(const State& call) {
+  World& world = links_.world();
+  auto copy = std::make_shared<SimCallState>();
+  copy->id = next_++;
+  copy->to = call->to;
+  copy->from_host = call->from_host;
+  copy->sent_at = call->sent_at;
+  copy->method = call->method;
+  copy->request = call->request;
+  copy->client_process = call->client_process;
+  open_.emplace(copy->id, copy);
+  ++duplicated_calls_;
+  Travel(copy, /*to_server=*/true, [this, copy] { ArriveAtServer(copy); });
+  // Calls that wait for long end as those of a client that went away.
+  world.ScheduleIn(Links::kPatience, nullptr, [this, copy] { BreakServer(copy); });
+}
+
 void RpcExchange::Finish(const State& call, absl::StatusOr<std::string> outcome) {
   if (call->client == nullptr || !call->client_process->alive()) return Forget(call);
   if (call->client_process->paused()) {
@@ -308,6 +325,7 @@ RpcCallId SimRpcClient::Call(const Endpoint& to, std::string_view method, std::s
   });
   exchange_.Travel(call, /*to_server=*/true,
                    [exchange = &exchange_, call] { exchange->ArriveAtServer(call); });
+  if (exchange_.links_.Duplicates(call->from_host, call->to.host)) exchange_.SendAgain(call);
   return static_cast<RpcCallId>(call->id);
 }
 

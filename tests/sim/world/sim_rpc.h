@@ -37,6 +37,8 @@ class RpcExchange {
   // waited for any more: repeated or left over from a process that is gone.
   uint64_t late_calls() const { return late_calls_; }
   uint64_t orphaned_calls() const { return orphaned_calls_; }
+  // Calls that were delivered a second time (LinkBehaviour::twice).
+  uint64_t duplicated_calls() const { return duplicated_calls_; }
   // `process` has not answered pings for Links::kPatience (it is paused): peers give it up.
   void OnHang(const Process& process);
 
@@ -52,6 +54,8 @@ class RpcExchange {
   void ArriveAtServer(const State& call);
   // The client's outcome; later ones are ignored.
   void Finish(const State& call, absl::StatusOr<std::string> outcome);
+  // Sends `call` a second time, with nobody to take the answer.
+  void SendAgain(const State& call);
   // The client gave up: the server learns it a delay later.
   void ClientGone(const State& call);
   // Breaks the server's side now, if it is still open.
@@ -68,6 +72,7 @@ class RpcExchange {
   std::map<std::string, uint64_t, std::less<>> counts_;
   uint64_t late_calls_ = 0;
   uint64_t orphaned_calls_ = 0;
+  uint64_t duplicated_calls_ = 0;
 };
 
 class SimRpcServer final : public RpcServer {

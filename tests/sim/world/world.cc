@@ -37,6 +37,7 @@ EventKey World::Schedule(MonoTime due, Process* owner, Task task) {
   Event& event = events_[slot];
   event.owner = owner;
   event.sequence = sequence;
+  event.local_due = MonoTime();
   event.task = std::move(task);
   if (due <= now_) {
     posted_.push_back({now_, sequence, slot});
@@ -45,6 +46,12 @@ EventKey World::Schedule(MonoTime due, Process* owner, Task task) {
     std::push_heap(later_.begin(), later_.end());
   }
   return {sequence, slot};
+}
+
+EventKey World::ScheduleTimer(Micros delay, Process* owner, Task task) {
+  const EventKey key = ScheduleIn(owner->clock().WorldTimeFor(delay), owner, std::move(task));
+  if (key.sequence != 0) events_[key.slot].local_due = owner->clock().Now() + delay;
+  return key;
 }
 
 Task World::FreeSlot(uint32_t slot) {
@@ -102,8 +109,19 @@ bool World::TakeNext(MonoTime until, Turn* next) {
     }
     if (!IsLive(*next)) continue;
     Process* const owner = events_[next->slot].owner;
-    if (owner == nullptr || !owner->paused()) return true;
-    owner->held_.push_back(*next);
+    if (owner != nullptr && owner->paused()) {
+      owner->held_.push_back(*next);
+      continue;
+    }
+    const MonoTime local_due = events_[next->slot].local_due;
+    if (owner == nullptr || local_due == MonoTime()) return true;
+    // The process' clock became slower since it asked for this timer: it is not yet due there.
+    now_ = std::max(now_, next->due);
+    const MonoTime local = owner->clock().Now();
+    if (local >= local_due) return true;
+    later_.push_back(
+        {now_ + owner->clock().WorldTimeFor(local_due - local), next->sequence, next->slot});
+    std::push_heap(later_.begin(), later_.end());
   }
   return false;
 }
@@ -152,13 +170,35 @@ WallMillis SimClock::WallNow() const {
          std::chrono::duration_cast<Millis>(world_.now().since_zero()).count();
 }
 
+MonoTime SimClock::DriftedNow() const {
+  const int64_t elapsed = (world_.now() - world_base_).count();
+  return local_base_ + Micros(elapsed + elapsed * drift_ppm_ / 1'000'000);
+}
+
+void SimClock::SetDrift(int64_t ppm) {
+  local_base_ = Now();
+  world_base_ = world_.now();
+  drift_ppm_ = ppm;
+}
+
+Micros SimClock::WorldTimeFor(Micros local) const {
+  if (drift_ppm_ == 0) return local;
+  const int64_t rate = 1'000'000 + drift_ppm_;
+  // Two more for the roundings down of both readings.
+  return Micros(
+      static_cast<int64_t>(static_cast<double>(local.count()) * 1e6 / static_cast<double>(rate)) +
+      2);
+}
+
 void SimEventLoop::Post(Task task) {
   world_.Schedule(world_.now() + process_.post_delay(), &process_, std::move(task));
 }
 
 TimerId SimEventLoop::RunAfter(Micros delay, Task task) {
   QCHECK_GE(delay.count(), 0);
-  const EventKey key = world_.ScheduleIn(std::min(delay, kNever), &process_, std::move(task));
+  delay = std::min(delay, kNever);
+  const EventKey key = clock_.drifts() ? world_.ScheduleTimer(delay, &process_, std::move(task))
+                                       : world_.ScheduleIn(delay, &process_, std::move(task));
   if (key.sequence == 0) return TimerId::kNone;
   return static_cast<TimerId>(uint64_t{key.slot} << kSequenceBits | key.sequence);
 }

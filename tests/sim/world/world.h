@@ -46,6 +46,8 @@ class World {
   EventKey ScheduleIn(Micros delay, Process* owner, Task task) {
     return Schedule(now_ + delay, owner, std::move(task));
   }
+  // A timer of `owner`, whose clock may drift: not before that clock has gone on by `delay`.
+  EventKey ScheduleTimer(Micros delay, Process* owner, Task task);
   // True if it had not run.
   bool Cancel(const EventKey& key);
   // Drops all events of a process.
@@ -74,6 +76,7 @@ class World {
   struct Event {
     Process* owner = nullptr;
     uint64_t sequence = 0;  // 0 = the slot is free
+    MonoTime local_due;     // of a timer of a process whose clock drifts; else zero
     Task task;
   };
   // An event's turn. Those of dropped events stay until they come up.
@@ -111,19 +114,33 @@ class World {
 class SimClock final : public Clock {
  public:
   SimClock(const World& world, Millis wall_skew) : world_(world), wall_skew_(wall_skew) {}
-  MonoTime Now() const override { return world_.now(); }
+  MonoTime Now() const override {
+    if (drift_ppm_ == 0 && world_base_ == local_base_) return world_.now();
+    return DriftedNow();
+  }
   WallMillis WallNow() const override;
   // Somebody set the wall clock.
   void Jump(Millis by) { wall_skew_ += by; }
+  // From now on it runs `ppm` millionths fast (> 0) or slow. REQUIRES: |ppm| < 500,000.
+  void SetDrift(int64_t ppm);
+  bool drifts() const { return drift_ppm_ != 0 || world_base_ != local_base_; }
+  // How long the world takes until this clock has gone on by `local`, rounded up.
+  Micros WorldTimeFor(Micros local) const;
 
  private:
+  MonoTime DriftedNow() const;
+
   const World& world_;
   Millis wall_skew_;
+  // Of a quartz that is off: local time is local_base_ at world_base_ and goes on at this rate.
+  int64_t drift_ppm_ = 0;
+  MonoTime world_base_;
+  MonoTime local_base_;
 };
 
 class SimEventLoop final : public EventLoop {
  public:
-  SimEventLoop(World& world, Process& process, const Clock& clock)
+  SimEventLoop(World& world, Process& process, const SimClock& clock)
       : world_(world), process_(process), clock_(clock) {}
 
   void Post(Task task) override;
@@ -136,7 +153,7 @@ class SimEventLoop final : public EventLoop {
  private:
   World& world_;
   Process& process_;
-  const Clock& clock_;
+  const SimClock& clock_;
 };
 
 // One incarnation of one machine's server process. `host` names the machine.
@@ -150,13 +167,14 @@ class Process {
   World& world() { return world_; }
   const std::string& host() const { return host_; }
   EventLoop& loop() { return loop_; }
-  const Clock& clock() const { return clock_; }
+  const SimClock& clock() const { return clock_; }
   Random& random() { return random_; }
   MonoTime born() const { return born_; }
   // What is posted now comes that much later: for the end of work that took effect before it ended.
   void set_post_delay(Micros delay) { post_delay_ = delay; }
   Micros post_delay() const { return post_delay_; }
   void JumpClock(Millis by) { clock_.Jump(by); }
+  void SetClockDrift(int64_t ppm) { clock_.SetDrift(ppm); }
 
   // Stops it as SIGSTOP does: time goes on, its events wait. Resume runs them in their order.
   void Pause() { paused_ = alive_; }

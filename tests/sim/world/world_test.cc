@@ -68,6 +68,36 @@ TEST(World, APausedProcessRunsItsEventsInTheirOrderOnceItGoesOn) {
   EXPECT_EQ(ran, "13b4");
 }
 
+TEST(World, AClockThatIsFastOrSlowGoesOnAtItsRate) {
+  World world(1);
+  Process process(world, "a", 1);
+  process.SetClockDrift(50'000);
+  const MonoTime begun = process.clock().Now();
+  EXPECT_EQ(begun, world.now());
+  world.RunUntil(world.now() + Millis(1000));
+  EXPECT_EQ(process.clock().Now() - begun, Millis(1050));
+  process.SetClockDrift(-50'000);
+  world.RunUntil(world.now() + Millis(1000));
+  EXPECT_EQ(process.clock().Now() - begun, Millis(2000));
+}
+
+TEST(World, ATimerNeverComesBeforeItsOwnClockSaysSo) {
+  World world(1);
+  Process process(world, "a", 1);
+  process.SetClockDrift(50'000);
+  MonoTime ran;
+  MonoTime due;
+  world.RunAs(process, [&] {
+    due = process.loop().Now() + Millis(1000);
+    process.loop().RunAfter(Millis(1000), [&] { ran = process.loop().Now(); });
+  });
+  world.RunUntil(world.now() + Millis(500));
+  process.SetClockDrift(-50'000);  // slower than when the timer was set
+  world.RunUntil(world.now() + Millis(2000));
+  EXPECT_GE(ran, due);
+  EXPECT_LT(ran, due + Millis(1));
+}
+
 TEST(World, APausedProcessThatDiesRunsNothing) {
   World world(1);
   Process process(world, "a", 1);
@@ -213,6 +243,26 @@ TEST_F(DeathTest, ALateCallArrivesAlthoughItsClientGaveUpAndIsThenBroken) {
   EXPECT_EQ(exchange_.late_calls(), 1u);
   EXPECT_EQ(exchange_.orphaned_calls(), 1u);
   EXPECT_GT(broken_at_, begun_);
+}
+
+TEST_F(DeathTest, ACallThatIsDeliveredTwiceIsAnsweredOnce) {
+  LinkBehaviour twice;
+  twice.twice = 1;
+  links_.set_behaviour(twice);
+  int answers = 0;
+  world_.RunAs(client_process_, [&] {
+    client_->Call({"server", 1}, "Park", "", std::chrono::seconds(10), &client_process_.loop(),
+                  [&answers](absl::StatusOr<std::string>) { ++answers; });
+  });
+  const size_t before = parked_.size();
+  world_.RunUntil(world_.now() + Millis(400));
+  EXPECT_EQ(parked_.size(), before + 2);
+  EXPECT_EQ(exchange_.duplicated_calls(), 1u);
+  world_.RunAs(server_process_, [&] {
+    for (auto& call : parked_) call->Reply("ok");
+  });
+  world_.RunUntil(world_.now() + Millis(400));
+  EXPECT_EQ(answers, 1);
 }
 
 TEST_F(DeathTest, ALateCallDoesNotReachALaterProcess) {
