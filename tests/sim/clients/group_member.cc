@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "proto/kafka/messages/find_coordinator.h"
 #include "proto/kafka/messages/heartbeat.h"
 #include "proto/kafka/messages/offset_commit.h"
@@ -172,13 +171,11 @@ void SimGroupMember::OnSynced(const kafka::SyncGroupResponse& response) {
   const KafkaError error = kafka::ErrorFromCode(response.error_code);
   if (error != KafkaError::kNone) return OnError("a sync", error);
   owned_.clear();
-  const std::string text(response.assignment.view());
+  const std::string text = "," + std::string(response.assignment.view()) + ",";
   for (const PartitionName& name : partitions_) {
-    for (const auto& piece : absl::StrSplit(text, ',', absl::SkipEmpty())) {
-      if (piece != name.ToString()) continue;
-      groups_.OnOwner(generation_, name, member_);
-      owned_[name] = -1;
-    }
+    if (text.find("," + name.ToString() + ",") == std::string::npos) continue;
+    groups_.OnOwner(generation_, name, member_);
+    owned_[name] = -1;
   }
   FetchCommitted();
 }
