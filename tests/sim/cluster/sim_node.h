@@ -140,7 +140,7 @@ class SimNode {
   // nullptr while it is down.
   const Process* process() const { return up() ? &running_->process : nullptr; }
   // REQUIRES: up().
-  Process& process() { return running_->process; }
+  Process& live_process() { return running_->process; }
   RaftNode& raft() { return running_->node->raft(); }
   Broker& broker() { return *running_->node->broker(); }
   bool IsActiveController() const;

@@ -27,7 +27,7 @@ bool FaultInjector::MayLoseVoter(const SimNode& node) const {
 
 void FaultInjector::RequestChange(SimNode& leader, VoterChange change, const std::string& text) {
   Fault(FaultKind::kVoters, text, {change.voter.node.value()});
-  targets_.world.RunAs(leader.process(), [&] {
+  targets_.world.RunAs(leader.live_process(), [&] {
     leader.raft().ChangeVoters(std::move(change), [](const absl::Status&) {
       // Refused, done or unknown: the next look at the voters tells.
     });
