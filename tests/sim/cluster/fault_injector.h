@@ -17,8 +17,7 @@
 //     unclean stops of all other replicas the controller has nobody left to elect and halts. The
 //     metadata log has another disk.
 //   * A voter loses the disk of its metadata log only if, in no voter set that some node believes
-//   in,
-//     more than a minority is without theirs; and until it is replaced no other voter is removed.
+//     in, more than a minority is without theirs; until it is replaced no other voter is removed.
 //   * One disk is full at a time.
 // Everything else may come together.
 #pragma once

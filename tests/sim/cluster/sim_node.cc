@@ -323,6 +323,7 @@ void SimNode::Do(const std::function<void()>& task) {
 void SimNode::ReplaceMetadataDisk() {
   disk_.WipeExcept({kDirectory});
   ++metadata_disk_;
+  replica_key_.directory = Uuid();  // until it has started: nobody's
   if (on_wipe) on_wipe(*this);
   lost_durable_end_ = std::max(lost_durable_end_, last_durable_end_);
   last_durable_end_ = 0;

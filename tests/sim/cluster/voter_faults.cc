@@ -39,7 +39,6 @@ void FaultInjector::WipeVoter(SimNode& node) {
         {node.id().value()});
   node.Crash(SimNode::End::kProcess);
   node.ReplaceMetadataDisk();
-  // At once: until it is up again its key is the one of the lost disk.
   node.Start();
 }
 
