@@ -83,7 +83,10 @@ class SimNode {
   bool has_backup() const { return backup_.has_value(); }
   // The data disk is put back as it was at the last backup. REQUIRES: !up(), has_backup(),
   // Scenario::two_disks.
-  void RestoreDataDisk() { disk_.Replace(kDirectory, *backup_); }
+  void RestoreDataDisk() {
+    disk_.Replace(kDirectory, *backup_);
+    if (on_wipe) on_wipe(*this);
+  }
   // Exchanges the data directories with another node's and starts both: each must refuse to run on
   // what is not its own, and leave it as it is. Then all is put back. REQUIRES: both are down.
   void TryWithDirectoryOf(SimNode& other);
