@@ -76,6 +76,7 @@ void Watcher::Start() {
 
 void Watcher::Look() {
   for (const auto& node : nodes_) {
+    commits_.OnDiskLost(node->id().value(), node->lost_durable_end());
     if (!node->up()) {
       commits_.OnDurableEnd(node->id().value(), node->last_durable_end());
       continue;
@@ -118,7 +119,6 @@ void Watcher::LookAtQuorum(SimNode& node) {
     if (key.node != kNoNode) {
       terms_.OnDiskLost(id);
       votes_.OnDiskLost(id);
-      commits_.OnDiskLost(id, node.lost_durable_end());
     }
     key = node.replica_key();
   }
