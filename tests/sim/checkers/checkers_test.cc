@@ -373,6 +373,9 @@ TEST_F(CheckersTest, ARestartKeepsWhatWasSynced) {
   recoveries.OnEnd(1, "t-0", 5);
   recoveries.OnOpened(1, "t-0", 7);
   recoveries.OnOpened(1, "t-0", 3);  // later looks do not count
+  recoveries.OnEnd(1, "t-0", 9);
+  recoveries.OnCut(1, "t-0");
+  recoveries.OnOpened(1, "t-0", 4);
   recoveries.OnEnd(2, "t-0", 5);
   recoveries.OnWipe(2);
   recoveries.OnOpened(2, "t-0", 0);

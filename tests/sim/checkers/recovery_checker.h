@@ -23,6 +23,8 @@ class RecoveryChecker {
   }
   // The disk with this node's logs was replaced.
   void OnWipe(int32_t node);
+  // A leader's word cut it: what was synced before says nothing any more.
+  void OnCut(int32_t node, const std::string& log) { synced_.erase({node, log}); }
   // The next process has opened it: it ends at `end`, and was not cut since on a leader's word.
   // Only the first call after OnEnd counts.
   void OnOpened(int32_t node, const std::string& log, int64_t end);

@@ -128,6 +128,8 @@ void Watcher::LookAtQuorum(SimNode& node) {
   commits_.OnDurableEnd(id, raft.core().durable_end().value());
   if (raft.core().truncations() == 0) {
     recoveries_.OnOpened(id, kMetadataLog, raft.log_end_index().value());
+  } else {
+    recoveries_.OnCut(id, kMetadataLog);
   }
   if (!raft.persisting()) {  // else nobody has heard of its newest state
     votes_.OnState(id, node.incarnation(), raft.core().term().value(),
@@ -210,9 +212,12 @@ void Watcher::LookAtPartition(Watched& watched) {
 void Watcher::LookAtReplica(Watched& watched, SimNode& node, const PartitionPositions& at) {
   const int32_t id = node.id().value();
   const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
-  if (partition != nullptr && partition->log() != nullptr &&
-      partition->log()->truncation_count() == 0) {
-    recoveries_.OnOpened(id, watched.name.ToString(), at.end_offset.value());
+  if (partition != nullptr && partition->log() != nullptr) {
+    if (partition->log()->truncation_count() == 0) {
+      recoveries_.OnOpened(id, watched.name.ToString(), at.end_offset.value());
+    } else {
+      recoveries_.OnCut(id, watched.name.ToString());
+    }
   }
   watermarks_.OnPositions(
       id, node.incarnation(), watched.name,
