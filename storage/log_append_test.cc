@@ -392,5 +392,25 @@ TEST_F(LogAppendTest, FilesAreKafkas) {
             std::string("\0\0\0\0\0\0\0\x66\0\0\0\2\0\0\0\0\0\0\0\x67\0\0\0\3", 24));
 }
 
+TEST_F(LogAppendTest, AReadPastAnIndexEntryThatDoesNotFitRebuildsTheIndex) {  // scenario G10
+  LogConfig config;
+  config.index_interval_bytes = 100;
+  log_->UpdateConfig(config);
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(AppendAt(*log_, BatchOf({"abcdefgh"}, 100 + i)).ok());
+  ASSERT_TRUE(log_->Roll(0).ok());
+  ASSERT_TRUE(AppendAt(*log_, BatchOf({"last"})).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  // An entry takes 8 bytes, its second half is the position.
+  for (int64_t at = 7; at < 40; at += 8) {
+    files_.CorruptByte("data/t-0/00000000000000000000.index", at, '\x01');
+  }
+  Reopen();
+  for (int64_t bytes = 100; bytes < 900; bytes += 76) {
+    const auto read = log_->Read(Offset(0), Offset(13), bytes, true);
+    ASSERT_TRUE(read.ok()) << bytes << ": " << read.status();
+    EXPECT_EQ(read->next_offset, Offset(bytes / 76));
+  }
+}
+
 }  // namespace
 }  // namespace quorate

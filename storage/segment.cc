@@ -330,18 +330,26 @@ absl::StatusOr<std::optional<BatchFacts>> Segment::FindBatch(Offset offset) cons
 absl::StatusOr<std::optional<BatchFacts>> Segment::FindBatchAcross(int64_t start,
                                                                    int64_t limit) const {
   Q_ASSIGN_OR_RETURN(std::shared_ptr<File> file, OpenFile());
-  Q_RETURN_IF_ERROR(EnsureIndexes());
-  int64_t position = start;
-  if (const std::optional<IndexEntry> entry = index_.LookupPosition(limit); entry.has_value()) {
-    position = std::max(position, int64_t{entry->position});
-  }
-  BatchReader reader(file, position, size_, kLookupChunk);
-  while (true) {
-    Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(false));
-    if (found == BatchReader::Found::kEnd) return std::nullopt;
-    if (found == BatchReader::Found::kBad) return BadAt(reader.position(), reader.bad());
-    const BatchFacts facts = BatchFacts::Of(reader.batch(), reader.position());
-    if (facts.position + facts.size > limit) return facts;
+  for (int attempt = 0;; ++attempt) {
+    Q_RETURN_IF_ERROR(EnsureIndexes());
+    std::optional<IndexEntry> entry = index_.LookupPosition(limit);
+    if (entry.has_value() && entry->position <= start) entry.reset();
+    BatchReader reader(file, entry.has_value() ? entry->position : start, size_, kLookupChunk);
+    bool verified = !entry.has_value();
+    while (true) {
+      Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(false));
+      if (found != BatchReader::Found::kBatch) {
+        if (!verified) break;
+        if (found == BatchReader::Found::kEnd) return std::nullopt;
+        return BadAt(reader.position(), reader.bad());
+      }
+      const BatchFacts facts = BatchFacts::Of(reader.batch(), reader.position());
+      if (!verified && facts.last_offset != entry->offset) break;
+      verified = true;
+      if (facts.position + facts.size > limit) return facts;
+    }
+    if (attempt > 0) return BadAt(reader.position(), reader.bad());
+    Q_RETURN_IF_ERROR(RebuildIndexes());  // the entry does not fit the batch it points at
   }
 }
 

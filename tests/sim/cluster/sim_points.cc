@@ -29,9 +29,13 @@ SimPoints::State& SimPoints::StateOf(const FaultPoint& point) {
   State& state = states_[point.number];
   if (!state.decided) {
     state.decided = true;
-    state.on = SeededRandom(seed_ ^ HashOf(point.name)).Chance(share_);
+    state.on = IsOn(point.name);
   }
   return state;
+}
+
+bool SimPoints::IsOn(std::string_view name) const {
+  return SeededRandom(seed_ ^ HashOf(name)).Chance(share_);
 }
 
 bool SimPoints::Fires(const FaultPoint& point, double p) {

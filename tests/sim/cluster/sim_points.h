@@ -31,6 +31,9 @@ class SimPoints final : public FaultDecider {
   bool Fires(const FaultPoint& point, double p) override;
   void Reached(const FaultPoint& point) override;
 
+  // Whether the BUGGIFY point of this name is on in this run.
+  bool IsOn(std::string_view name) const;
+
   // BUGGIFY points disturb nothing any more, and nothing is armed.
   void Stop();
 

@@ -377,7 +377,8 @@ RunResult Simulation::Run() {
     world_.ScheduleIn(scenario_.abort_at, nullptr, [] { std::abort(); });
   }
   StartNodes();
-  watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, all_partitions_, verdict_, log_);
+  watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, all_partitions_,
+                                       points_.IsOn("controller.batch_per_change"), verdict_, log_);
   watcher_->Start();
   if (MakeTopics() && StartGroup()) {
     StartClients();

@@ -35,9 +35,11 @@ std::string Text(const ReplicaList& list) {
 
 Watcher::Watcher(World& world, const Scenario& scenario,
                  const std::vector<std::unique_ptr<SimNode>>& nodes,
-                 const std::vector<PartitionName>& partitions, Verdict& verdict, RunLog& log)
+                 const std::vector<PartitionName>& partitions, bool fences_in_steps,
+                 Verdict& verdict, RunLog& log)
     : world_(world),
       scenario_(scenario),
+      fences_in_steps_(fences_in_steps),
       nodes_(nodes),
       log_(log),
       leaders_(verdict),
@@ -188,7 +190,7 @@ void Watcher::OnState(Watched& watched, const MetadataImage& image, const Partit
   watched.state = state;
   std::set<int32_t> fenced;
   for (const auto& [id, broker] : image.brokers()) {
-    if (broker.fenced) fenced.insert(id.value());
+    if (broker.fenced && !fences_in_steps_) fenced.insert(id.value());
   }
   isr_shapes_.OnState(watched.name, image.index().value(),
                       {Ids(state.replicas), Ids(state.isr), Ids(state.elr), state.leader.value(),

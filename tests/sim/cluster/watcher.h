@@ -36,9 +36,12 @@ namespace quorate::sim {
 
 class Watcher {
  public:
+  // `fences_in_steps`: the controller writes each change of a fencing into a batch of its own, so
+  // that a fenced broker is in an ISR for a moment.
   Watcher(World& world, const Scenario& scenario,
           const std::vector<std::unique_ptr<SimNode>>& nodes,
-          const std::vector<PartitionName>& partitions, Verdict& verdict, RunLog& log);
+          const std::vector<PartitionName>& partitions, bool fences_in_steps, Verdict& verdict,
+          RunLog& log);
 
   // Looks again and again from now on: every few milliseconds, or, in a sparse run in which
   // nothing has happened for a while, twice in a second.
@@ -73,6 +76,7 @@ class Watcher {
 
   World& world_;
   const Scenario& scenario_;
+  const bool fences_in_steps_;
   const std::vector<std::unique_ptr<SimNode>>& nodes_;
   RunLog& log_;
   LeadershipChecker leaders_;
