@@ -271,10 +271,24 @@ void ControllerService::Heartbeat(std::unique_ptr<RpcCall> call) {
                     });
 }
 
+bool ControllerService::IsNewProposal(const pb::CallerHeader& caller, int64_t sequence) {
+  if (sequence == 0) return true;
+  QuorumController::LastProposal& last = c_.last_proposals_[NodeId(caller.broker_id())];
+  const BrokerEpoch epoch(caller.broker_epoch());
+  if (last.epoch == epoch && sequence <= last.sequence) return false;
+  last = {epoch, sequence};
+  return true;
+}
+
 void ControllerService::AlterPartition(std::unique_ptr<RpcCall> call) {
   using Response = pb::AlterPartitionResponse;
   pb::AlterPartitionRequest request;
   if (!Admit<Response>(&call, Guard::kBroker, &request)) return;
+  if (!IsNewProposal(request.caller(), request.sequence())) {
+    return Refuse<Response>(std::move(call),
+                            KafkaStatus(KafkaError::kRequestTimedOut,
+                                        "a copy of an AlterPartition that was answered before"));
+  }
   ChangeSet changes = c_.writes_.Begin();
   Response response;
   c_.replication_.AlterPartitions(request, &changes, &response);

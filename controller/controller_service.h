@@ -61,6 +61,9 @@ class ControllerService {
   void CommitAndReply(ChangeSet changes, const Cause& cause, bool validate_only, Response response,
                       std::unique_ptr<RpcCall> call);
 
+  // Whether an AlterPartition is newer than all that this controller saw of its broker process; it
+  // then is the newest.
+  bool IsNewProposal(const pb::CallerHeader& caller, int64_t sequence);
   void FillHeader(const absl::Status& status, pb::ControllerHeader* header) const;
   Cause CauseOf(const pb::CallerHeader& caller, const std::string& trigger,
                 const std::string& reason) const;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -77,6 +78,12 @@ class QuorumController final : public MetadataListener {
   Random* const random_;
   MetadataQuorum* const quorum_;
   WritePath writes_;
+  // The newest AlterPartition of each broker's process that was seen; kept from term to term.
+  struct LastProposal {
+    BrokerEpoch epoch = kNoBrokerEpoch;
+    int64_t sequence = 0;
+  };
+  std::map<NodeId, LastProposal> last_proposals_;
   ReplicationControl replication_;
   ClusterControl cluster_;
   TopicControl topics_;

@@ -68,6 +68,21 @@ TEST_F(ReplicationControlTest, AProposalThatChangesNothingIsAnsweredWithoutAReco
   EXPECT_EQ(P().partition_epoch, PartitionEpoch(0));
 }
 
+TEST_F(ReplicationControlTest, AProposalThatIsNotNewerThanTheLastIsNotCarriedOut) {  // I11, B7
+  auto refused = h.Proposal("a", 0, {1, 9});
+  refused.set_sequence(5);
+  EXPECT_EQ(Propose(refused), Code(KafkaError::kInvalidRequest));
+  auto late = h.Proposal("a", 0, {1, 3});
+  for (int64_t sequence : {4, 5}) {
+    late.set_sequence(sequence);
+    EXPECT_EQ(Propose(late), Code(KafkaError::kRequestTimedOut));
+  }
+  EXPECT_EQ(P().isr, Replicas({1, 2, 3}));
+  late.set_sequence(6);
+  EXPECT_EQ(Propose(late), 0);
+  EXPECT_EQ(P().isr, Replicas({1, 3}));
+}
+
 TEST_F(ReplicationControlTest, UnknownPartitionsAreRefused) {
   auto request = h.Proposal("a", 0, {1});
   request.mutable_partitions(0)->set_partition(7);

@@ -73,6 +73,7 @@ void IsrChannel::Send() {
   request.mutable_caller()->set_cluster_id(cluster_id_);
   request.mutable_caller()->set_broker_id(node_id_.value());
   request.mutable_caller()->set_broker_epoch(broker_epoch_().value());
+  request.set_sequence(++last_sequence_);
   std::map<TopicPartition, Done> sent;
   while (!waiting_.empty() && sent.size() < kMaxBatch) {
     // A second proposal of the same partition waits for the next call.

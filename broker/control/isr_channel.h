@@ -46,6 +46,7 @@ class IsrChannel final : public IsrUpdater {
   std::deque<Item> waiting_;
   bool send_posted_ = false;
   ControllerCallId call_ = ControllerCallId::kNone;
+  int64_t last_sequence_ = 0;  // of a request
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

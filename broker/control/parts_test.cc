@@ -182,6 +182,8 @@ TEST_F(IsrChannelTest, ProposalsOfOneRoundGoInOneCallAndLaterOnesWaitForItsAnswe
   EXPECT_EQ(kafka::ErrorFor(outcomes[1].second.status), KafkaError::kInvalidUpdateVersion);
   loop.RunPosted();
   EXPECT_EQ(rpc.RequestOf<pb::AlterPartitionRequest>(kMethod).partitions_size(), 1);
+  EXPECT_EQ(request.sequence(), 1);
+  EXPECT_EQ(rpc.RequestOf<pb::AlterPartitionRequest>(kMethod).sequence(), 2);
 }
 
 TEST_F(IsrChannelTest, AnUnansweredPartitionAndALostCallAreUnknownOutcomes) {

@@ -257,7 +257,8 @@ void Watcher::LookAtLeader(Watched& watched, SimNode& node, const PartitionPosit
   if (watched.state.leader != node.id() || watched.state.leader_epoch != at.leader_epoch) return;
   const Partition* partition = node.broker().replicas().impl()->Find(*watched.id);
   const LeaderState* leading = partition == nullptr ? nullptr : partition->leader_state();
-  if (leading == nullptr) return;
+  // The answer to an AlterPartition may come before the image that has it.
+  if (leading == nullptr || leading->partition_epoch() > watched.state.partition_epoch) return;
   IsrSupersetChecker::Leader leader{id, epoch, at.high_watermark.value(), {}};
   std::vector<IsrSupersetChecker::Member> members;
   for (NodeId replica : watched.state.replicas) {

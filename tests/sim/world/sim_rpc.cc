@@ -325,12 +325,7 @@ RpcCallId SimRpcClient::Call(const Endpoint& to, std::string_view method, std::s
   });
   exchange_.Travel(call, /*to_server=*/true,
                    [exchange = &exchange_, call] { exchange->ArriveAtServer(call); });
-  // A copy of an AlterPartition that comes after the first was refused may be accepted behind the
-  // leader's back: docs/bugs-found.md, open.
-  if (call->method != "Controller.AlterPartition" &&
-      exchange_.links_.Duplicates(call->from_host, call->to.host)) {
-    exchange_.SendAgain(call);
-  }
+  if (exchange_.links_.Duplicates(call->from_host, call->to.host)) exchange_.SendAgain(call);
   return static_cast<RpcCallId>(call->id);
 }
 
