@@ -33,9 +33,13 @@ struct Packet {
   NodeId from, to;
   CallId call{};
   std::variant<std::monostate, VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest,
-               VoteResponse, FetchResponse, BeginTermResponse, EndTermResponse>
+               FetchSnapshotRequest, VoteResponse, FetchResponse, BeginTermResponse,
+               EndTermResponse, FetchSnapshotResponse>
       message;
-  std::vector<Entry> entries;  // of a FetchResponse; each is a batch
+  // Of a FetchResponse; each is a batch. Of a FetchSnapshotResponse: a snapshot is the entries that
+  // made it, one "byte" each.
+  std::vector<Entry> entries;
+  bool damaged = false;  // a piece of a snapshot whose bytes are not what the leader read
 };
 
 // One node: what is on its disk, and while it runs, its core.
@@ -45,8 +49,10 @@ struct CoreNode {
   int disk_number = 0;  // how often its disk was replaced
   // Disk.
   HardState hard;
-  std::vector<Entry> log;  // with what is not fsynced
-  size_t durable = 0;      // entries of `log` that survive a crash
+  std::vector<Entry> log;  // with what is not fsynced; below log_start only the tests see it
+  size_t log_start = 0;
+  std::vector<SnapshotId> snapshots;  // durable, oldest first
+  size_t durable = 0;                 // entries of `log` that survive a crash
   // Memory; core null while down.
   std::unique_ptr<RaftCore> core;
   uint64_t next_request = 1;
@@ -61,6 +67,14 @@ struct CoreNode {
     uint64_t truncations;
   };
   std::optional<PendingFlush> flush;
+  struct Download {
+    uint64_t number = 0;
+    SnapshotId snapshot;
+    std::vector<Entry> entries;
+    bool damaged = false;
+    bool complete = false;  // to be checked
+  };
+  std::optional<Download> download;
 };
 
 class CoreCluster {
@@ -74,6 +88,10 @@ class CoreCluster {
   void Tick(NodeId id) { Step(id, quorate::raft::Tick{}); }
   void Propose(NodeId id);      // if it leads
   void FinishFlush(NodeId id);  // the fsync under way, if any, ends
+  // Takes a snapshot at the node's commit index and, with `trim`, deletes the log before it and all
+  // older snapshots. Nothing if there is nothing new.
+  void TakeSnapshot(NodeId id, bool trim = true);
+  void FinishCheck(NodeId id);  // the check of a fetched snapshot, if any, ends
   // A node that is down finds this on its disk: its term, no vote, and a durable log.
   void SetDisk(NodeId id, Term term, const std::vector<Term>& log);
   // A node that is down gets an empty disk, which is another directory: it is no voter any more.
@@ -103,15 +121,20 @@ class CoreCluster {
   const std::string& violation() const { return violation_; }
   const Ready& last_ready() const { return last_ready_; }
   uint64_t steps() const { return steps_; }
+  int64_t installs() const { return installs_; }
   int64_t elections() const { return static_cast<int64_t>(leaders_.size()); }
 
   MonoTime now;
   bool notify_broken = true;
   size_t entries_per_answer = 3;  // what an answer to a fetch carries at most
+  double damage = 0;              // share of the pieces of snapshots that come damaged
   CoreConfig config;              // of the next node that starts; `self` is filled in
 
  private:
   void Carry(CoreNode& node, Ready ready, const Packet* cause);
+  void CarryOutOnDisk(CoreNode& node, const Ready& ready, const Packet* cause);
+  void Install(CoreNode& node, SnapshotId snapshot);
+  void Answer(CoreNode& node, Reply reply);
   void Append(CoreNode& node, Term term, uint64_t value);
   void SendPacket(Packet packet);
   void CheckAfterStep(CoreNode& node, const Ready& ready);
@@ -134,6 +157,7 @@ class CoreCluster {
   std::string violation_;
   Ready last_ready_;
   uint64_t steps_ = 0;
+  int64_t installs_ = 0;
 };
 
 }  // namespace quorate::raft

@@ -87,5 +87,35 @@ TEST(Role, NobodyLeadsWithoutBeingCandidateAndObserversStay) {
   EXPECT_FALSE(MayBecomeInSameTerm(Role::kResigned, Role::kFollower));
 }
 
+TEST(TermStarts, KnowsTheTermOfTheRecordBeforeALogThatWasEmptied) {
+  TermStarts terms;
+  terms.Append(Term(1), LogIndex(0));
+  terms.StartAt(LogIndex(10), Term(3));
+  EXPECT_EQ(terms.last_term(), Term(3));
+  EXPECT_EQ(terms.TermAt(LogIndex(9)), Term(3));
+  EXPECT_EQ(terms.TermAt(LogIndex(8)), Term(0));
+  EXPECT_EQ(terms.EndFor(Term(3), LogIndex(10), LogIndex(10)), (TermEnd{Term(3), LogIndex(10)}));
+  EXPECT_EQ(terms.EndFor(Term(2), LogIndex(10), LogIndex(10)), (TermEnd{Term(0), LogIndex(10)}));
+  terms.Append(Term(3), LogIndex(10));
+  terms.Append(Term(5), LogIndex(12));
+  EXPECT_EQ(terms.EndFor(Term(4), LogIndex(10), LogIndex(14)), (TermEnd{Term(3), LogIndex(12)}));
+  terms.TruncateTo(LogIndex(10));
+  EXPECT_EQ(terms.last_term(), Term(3));
+}
+
+TEST(TermStarts, TruncatingTheFrontForgetsAllButTheTermBeforeTheNewStart) {
+  TermStarts terms;
+  terms.Append(Term(1), LogIndex(0));
+  terms.Append(Term(2), LogIndex(4));
+  terms.Append(Term(6), LogIndex(8));
+  terms.TruncateFront(LogIndex(8));
+  EXPECT_EQ(terms.TermAt(LogIndex(6)), Term(0));
+  EXPECT_EQ(terms.TermAt(LogIndex(7)), Term(2));
+  EXPECT_EQ(terms.TermAt(LogIndex(8)), Term(6));
+  terms.TruncateFront(LogIndex(20));
+  EXPECT_EQ(terms.TermAt(LogIndex(19)), Term(6));
+  EXPECT_EQ(terms.size(), 1u);
+}
+
 }  // namespace
 }  // namespace quorate::raft

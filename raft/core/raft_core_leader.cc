@@ -83,6 +83,11 @@ void RaftCore::Handle(const Request<FetchRequest>& event) {
     MaybeAdvanceCommit();
   }
   const TermEnd known = term_starts_.EndFor(request.last_fetched_term, log_start_, log_end_);
+  if (known.term == Term(0) && log_start_ > LogIndex(0)) {
+    // Where the logs part lies before our log's start. An unknown term is no match (scenario C16).
+    leader_->NoteContact(request.replica, now_);
+    return AnswerFetchWith(event.id, FetchOutcome::kSnapshotNeeded);
+  }
   if (known.term != request.last_fetched_term || known.end < request.fetch_index) {
     leader_->NoteContact(request.replica, now_);
     return AnswerFetchWith(event.id, FetchOutcome::kDiverging, known);
@@ -128,6 +133,7 @@ void RaftCore::AnswerFetchWith(RequestId id, FetchOutcome outcome, TermEnd diver
   answer.response.diverging_term = diverging.term;
   answer.response.diverging_end = diverging.end;
   answer.response.log_start = log_start_;
+  if (outcome == FetchOutcome::kSnapshotNeeded) answer.response.snapshot = snapshot_;
   ready_.replies.push_back({id, std::move(answer)});
 }
 

@@ -38,24 +38,34 @@ std::string SimNode::Properties() const {
   for (int i = 1; i <= around_.scenario.nodes; ++i) {
     absl::StrAppendFormat(&voters, "%s%d@%s:9093", i == 1 ? "" : ",", i, HostOf(NodeId(i)));
   }
+  std::string snapshots;
+  if (around_.scenario.snapshot_bytes > 0) {
+    snapshots = absl::StrFormat(
+        "metadata.log.max.record.bytes.between.snapshots=%d\n"
+        "metadata.max.retention.bytes=0\n"
+        "quorate.metadata.snapshot.piece.bytes=%d\n",
+        around_.scenario.snapshot_bytes, around_.scenario.snapshot_piece_bytes);
+  }
   return absl::StrFormat(
-      "process.roles=broker,controller\n"
-      "node.id=%d\n"
-      "listeners=PLAINTEXT://%s:9092,CONTROLLER://%s:9093\n"
-      "controller.listener.names=CONTROLLER\n"
-      "controller.quorum.voters=%s\n"
-      "quorate.internal.listener=%s:9094\n"
-      "quorate.allow.insecure.listeners=true\n"
-      "log.dirs=%s\n"
-      "auto.create.topics.enable=false\n"
-      "min.insync.replicas=2\n"
-      "offsets.topic.num.partitions=2\n"
-      "offsets.topic.replication.factor=3\n"
-      "group.min.session.timeout.ms=1000\n"
-      "replica.lag.time.max.ms=%d\n%s",
-      id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
-      around_.scenario.two_disks ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
-                                 : "");
+             "process.roles=broker,controller\n"
+             "node.id=%d\n"
+             "listeners=PLAINTEXT://%s:9092,CONTROLLER://%s:9093\n"
+             "controller.listener.names=CONTROLLER\n"
+             "controller.quorum.voters=%s\n"
+             "quorate.internal.listener=%s:9094\n"
+             "quorate.allow.insecure.listeners=true\n"
+             "log.dirs=%s\n"
+             "auto.create.topics.enable=false\n"
+             "min.insync.replicas=2\n"
+             "offsets.topic.num.partitions=2\n"
+             "offsets.topic.replication.factor=3\n"
+             "group.min.session.timeout.ms=1000\n"
+             "replica.lag.time.max.ms=%d\n%s",
+             id_.value(), host_, host_, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
+             around_.scenario.two_disks
+                 ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
+                 : "") +
+         snapshots;
 }
 
 SimNode::Running::Running(SimNode& node, Process& its_process)
