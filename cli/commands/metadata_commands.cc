@@ -112,7 +112,7 @@ absl::Status PrintLog(const LogOptions& options) {
   return absl::OkStatus();
 }
 
-int ExitCode(const char* command, const absl::Status& status) {
+int CodeOf(const char* command, const absl::Status& status) {
   std::fflush(stdout);
   if (status.ok()) return kExitDone;
   const int code = ReportError(command, status);
@@ -195,7 +195,7 @@ void AddStateCommand(CLI::App* metadata, const char* name, const char* about, bo
       ->capture_default_str();
   const std::string full = std::string("metadata ") + name;
   command->callback(
-      [options, exit_code, print, full] { *exit_code = ExitCode(full.c_str(), print(*options)); });
+      [options, exit_code, print, full] { *exit_code = CodeOf(full.c_str(), print(*options)); });
 }
 
 }  // namespace
@@ -215,8 +215,7 @@ void RegisterMetadataCommands(CLI::App& app, int* exit_code) {
   log->add_option("-o,--output", options->output, "text or jsonl")
       ->check(CLI::IsMember({"text", "jsonl"}))
       ->capture_default_str();
-  log->callback(
-      [options, exit_code] { *exit_code = ExitCode("metadata log", PrintLog(*options)); });
+  log->callback([options, exit_code] { *exit_code = CodeOf("metadata log", PrintLog(*options)); });
   log->footer(
       "Examples:\n  quorate metadata log /var/lib/quorate\n"
       "  quorate metadata log data/node-1/data --from 40 -n 10 -o jsonl");
