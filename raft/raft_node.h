@@ -80,6 +80,7 @@ class RaftNode final : public MetadataQuorum {
   // The core's newest state is on its way to the disk: no peer has heard of it.
   bool persisting() const { return persisting_; }
   const std::vector<raft::SnapshotId>& snapshots() const { return snapshots_->snapshots(); }
+  int64_t snapshots_taken() const { return snapshots_taken_; }
   int64_t snapshots_installed() const { return snapshots_installed_; }
 
  private:
@@ -185,6 +186,7 @@ class RaftNode final : public MetadataQuorum {
   bool snapshot_look_posted_ = false;
   MonoTime no_snapshot_before_;  // after one that failed
   TimerId snapshot_timer_ = TimerId::kNone;
+  int64_t snapshots_taken_ = 0;
   int64_t snapshots_installed_ = 0;
   // What is being fetched, in its ".fetched" file.
   struct Download {

@@ -163,6 +163,7 @@ void RaftNode::OnSnapshotWritten(const SnapshotHeader& header, int64_t counted_b
   }
   bytes_since_snapshot_ = std::max<int64_t>(bytes_since_snapshot_ - counted_bytes, 0);
   snapshots_->Add(header.id, header.append_time, *size);
+  ++snapshots_taken_;
   // Segments are deleted whole: what comes from here on is to go one day without what was before.
   const WallMillis now = env_.loop->clock().WallNow();
   if (const absl::Status rolled = log_->Roll(now); !rolled.ok()) {

@@ -181,6 +181,8 @@ void SimNode::Crash(End end) {
   disk_.faults().failing_syncs = 0;
   if (running_->started) {
     last_durable_end_ = raft().core().durable_end().value();
+    snapshots_taken_ += raft().snapshots_taken();
+    snapshots_installed_ += raft().snapshots_installed();
   }
   Process& process = running_->process;
   around_.world.RunAs(process, [&] {

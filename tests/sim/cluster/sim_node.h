@@ -114,6 +114,9 @@ class SimNode {
   uint64_t incarnation() const { return incarnation_; }
   // What the metadata log had flushed when the latest process ended.
   int64_t last_durable_end() const { return last_durable_end_; }
+  // By all processes so far but the one that runs.
+  int64_t snapshots_taken() const { return snapshots_taken_; }
+  int64_t snapshots_installed() const { return snapshots_installed_; }
   // How often the process could not start, or gave up, for lack of space.
   uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
   // Starts by what was found in the store of the metadata image; see ImageStore::Found.
@@ -163,6 +166,8 @@ class SimNode {
   std::unique_ptr<Running> running_;
   uint64_t incarnation_ = 0;
   int64_t last_durable_end_ = 0;
+  int64_t snapshots_taken_ = 0;
+  int64_t snapshots_installed_ = 0;
   Millis clock_jumped_{0};  // together, of this process
   uint64_t ended_by_full_disk_ = 0;
   std::map<ImageStore::Found, uint64_t> image_loads_;
