@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/fault_point.h"
 #include "controller/controller_service.h"
+#include "controller/image/image_records.h"
 #include "proto/kafka/status_to_error.h"
 
 namespace quorate {
@@ -60,6 +61,19 @@ void QuorumController::OnCommit(const std::vector<std::shared_ptr<const Metadata
   LOG(ERROR) << "The controller cannot follow the metadata log and stays out of office: "
              << status.message();
   Resign("this controller cannot follow the metadata log");
+}
+
+void QuorumController::OnSnapshot(const std::shared_ptr<const MetadataSnapshot>& snapshot) {
+  absl::StatusOr<MetadataImage> image =
+      ImageOfRecords(snapshot->end, snapshot->term, snapshot->records);
+  if (!image.ok()) {
+    failure_ = image.status();
+    LOG(ERROR) << "The controller cannot follow the metadata log and stays out of office: "
+               << failure_.message();
+    return;
+  }
+  failure_ = absl::OkStatus();
+  writes_.LoadSnapshot(*std::move(image));
 }
 
 void QuorumController::OnLeaderChange(const QuorumLeader& leader) {

@@ -53,6 +53,7 @@ class QuorumController final : public MetadataListener {
   void RegisterMethods(RpcServer* server);
 
   void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) override;
+  void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>& snapshot) override;
   void OnLeaderChange(const QuorumLeader& leader) override;
   void OnBecomeActive(Term term) override;
 

@@ -50,6 +50,30 @@ TEST(QuorumControllerTest, ARequestThatDoesNotParseFailsTheCall) {
   }
 }
 
+TEST(QuorumControllerTest, ASnapshotIsTheStateThatAStandbyFollowsFrom) {  // E3
+  ControllerHarness h;
+  h.quorum.Follow(NodeId(101), true);
+  const Uuid id = testing::TestUuid(1);
+  auto snapshot = std::make_shared<MetadataSnapshot>();
+  snapshot->end = LogIndex(10);
+  snapshot->term = Term(1);
+  snapshot->records = {testing::RegisterRecord(1, 7), testing::TopicRecord("a", id),
+                       testing::PartitionRecord(id, 0, {1})};
+  h.controller->OnSnapshot(snapshot);
+  EXPECT_TRUE(h.controller->failure().ok());
+  EXPECT_EQ(h.controller->committed().index(), LogIndex(10));
+  EXPECT_NE(h.controller->committed().FindTopicByName("a"), nullptr);
+  EXPECT_EQ(h.controller->speculative().hash(), h.controller->committed().hash());
+  EXPECT_EQ(h.controller->partition_lookup().PartitionsOf(NodeId(1)).size(), 1u);
+  // What the next one lacks is gone.
+  auto next = std::make_shared<MetadataSnapshot>();
+  next->end = LogIndex(20);
+  next->term = Term(2);
+  h.controller->OnSnapshot(next);
+  EXPECT_TRUE(h.controller->committed().topics().empty());
+  EXPECT_TRUE(h.controller->partition_lookup().PartitionsOf(NodeId(1)).empty());
+}
+
 TEST(QuorumControllerTest, ADeposedControllerTellsAllWhoWaitAndDropsItsSpeculation) {
   ControllerHarness h;
   h.quorum.Lead();

@@ -7,6 +7,7 @@
 #include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "controller/image/image_loader.h"
+#include "controller/image/image_records.h"
 #include "controller/image/replay.h"
 #include "proto/kafka/status_to_error.h"
 
@@ -72,6 +73,17 @@ absl::Status WritePath::OnCommit(const std::vector<std::shared_ptr<const Metadat
     one.done(one.end);
   }
   return absl::OkStatus();
+}
+
+void WritePath::LoadSnapshot(MetadataImage image) {
+  QCHECK(!active_);
+  QCHECK_GT(image.index(), committed_.index());
+  const MetadataDelta delta =
+      DeltaBetween(std::make_shared<const MetadataImage>(committed_), image);
+  lookup_.Update(committed_, image, TouchedPartitions(committed_, delta));
+  committed_ = std::move(image);
+  speculative_ = committed_;
+  failure_ = absl::OkStatus();
 }
 
 absl::Status WritePath::ApplyCommitted(const MetadataBatch& batch) {

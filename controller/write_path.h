@@ -56,6 +56,9 @@ class WritePath {
   // ERRORS: a committed batch cannot be replayed: the images stay before it for good.
   absl::Status OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches);
 
+  // The committed state is now `image`, which lies ahead of it. REQUIRES: !active().
+  void LoadSnapshot(MetadataImage image);
+
   const MetadataImage& committed() const { return committed_; }
   const MetadataImage& speculative() const { return speculative_; }
   // Of the speculative image.

@@ -18,12 +18,16 @@ bool IsSegmentName(const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<MetadataLogReader>> MetadataLogReader::Open(
-    FileSystem* file_system, const std::string& directory) {
+std::string MetadataLogDirectory(FileSystem* file_system, const std::string& directory) {
   std::string log = directory;
   while (log.size() > 1 && log.ends_with('/')) log.pop_back();
   const std::string inner = log + "/__cluster_metadata-0";
-  if (file_system->IsDirectory(inner)) log = inner;
+  return file_system->IsDirectory(inner) ? inner : log;
+}
+
+absl::StatusOr<std::unique_ptr<MetadataLogReader>> MetadataLogReader::Open(
+    FileSystem* file_system, const std::string& directory) {
+  const std::string log = MetadataLogDirectory(file_system, directory);
   Q_ASSIGN_OR_RETURN(const std::vector<std::string> names, file_system->List(log));
   std::vector<std::string> paths;
   for (const std::string& name : names) {

@@ -3,6 +3,8 @@
 // MetadataLogReader walks a metadata log directory batch by batch, for tools. It only reads, and
 // may do so while the node runs: a batch that is not all there yet ends the log.
 //
+// What came before the log's first record is in snapshots beside it (raft/snapshot_file.h).
+//
 // Thread-compatible; its calls BLOCK.
 #pragma once
 
@@ -19,6 +21,9 @@
 #include "storage/record_batch.h"
 
 namespace quorate {
+
+// The metadata log directory that `directory` is, or holds as __cluster_metadata-0.
+std::string MetadataLogDirectory(FileSystem* file_system, const std::string& directory);
 
 class MetadataLogReader {
  public:

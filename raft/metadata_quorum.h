@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -21,6 +23,10 @@
 #include "raft/voter_change.h"
 
 namespace quorate {
+
+namespace raft {
+class VoterSet;
+}  // namespace raft
 
 // One batch of the metadata log: records that were appended, and are committed, together.
 struct MetadataBatch {
@@ -32,6 +38,30 @@ struct MetadataBatch {
   std::vector<std::string> records;  // serialised pb::MetadataRecord each
 
   LogIndex end() const { return first + static_cast<int64_t>(records.size()); }  // exclusive
+};
+
+// The state that all records before `end` make, as records (controller/image/image_records.h).
+struct MetadataSnapshot {
+  LogIndex end;                      // exclusive; the end of a batch
+  Term term;                         // of the last record before it
+  WallMillis append_time = 0;        // leader's wall clock when it appended that
+  std::vector<std::string> records;  // serialised pb::MetadataRecord each, in replay order
+  // Of the quorum, in force at `end`; null while they are those of the configuration.
+  std::shared_ptr<const raft::VoterSet> voters = nullptr;
+};
+
+// A state that can be written as a snapshot. Immutable; any thread.
+class SnapshotState {
+ public:
+  virtual ~SnapshotState() = default;
+  // The state is that of all records before end(), the end of a batch; it does not begin at 0.
+  virtual LogIndex end() const = 0;
+  virtual Term term() const = 0;  // of the last record before it
+  // Gives the records of the state to `sink`, in replay order, in batches of at most
+  // `max_batch_bytes`. ERRORS: those of `sink`.
+  virtual absl::Status Write(
+      size_t max_batch_bytes,
+      absl::FunctionRef<absl::Status(std::vector<std::string> records)> sink) const = 0;
 };
 
 // Who leads the quorum, as this node knows it.
@@ -46,9 +76,14 @@ class MetadataListener {
  public:
   virtual ~MetadataListener() = default;
 
-  // Batches became known as committed: contiguous, each exactly once, from where
-  // delivery starts: the log's start, or what the node had stored.
+  // Batches became known as committed: contiguous, each exactly once, from where delivery starts
+  // (0, or what the node had stored), or from the end of the last OnSnapshot on.
   virtual void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) = 0;
+
+  // The state is now that of `snapshot`, which lies ahead of all that was given before: what it
+  // lacks is gone. At the start of a node whose log does not begin at 0, and when it was so far
+  // behind that the leader's log does not reach back; never while this node leads.
+  virtual void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>& snapshot) = 0;
 
   // The leader or the term changed.
   virtual void OnLeaderChange(const QuorumLeader& leader) = 0;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "base/rpc.h"
 #include "base/uuid.h"
 #include "raft/core/bug_switches.h"
+#include "raft/snapshot_store.h"
 #include "storage/bug_switches.h"
 
 namespace quorate {
@@ -59,6 +61,17 @@ struct RaftConfig {
   // Largest batch of records, encoded, in bytes; also what one fetch asks for.
   int32_t max_batch_bytes = 1 << 20;
   int64_t segment_bytes = 1 << 30;
+
+  // A snapshot is taken when the log grew by so many bytes of records since the last one, or if so
+  // much time passed and it grew at all; Micros::max(): never for the time alone. And what is kept
+  // of the log and of older snapshots.
+  int64_t snapshot_bytes = 20 << 20;
+  Micros snapshot_interval = std::chrono::hours(1);
+  SnapshotRetention snapshot_retention;
+  // Largest piece of a snapshot in one answer, in bytes.
+  int32_t snapshot_piece_bytes = 1 << 20;
+  // The newest state there is, or null. Called on the loop; null: no snapshots are taken.
+  std::function<std::shared_ptr<const SnapshotState>()> snapshot_state;
 
   // Called once, on the loop, from a task of its own, when the log or the state file failed: the
   // node has stopped and must go (a failed fsync is never retried).

@@ -79,6 +79,7 @@ RaftNode::RaftNode(const RaftConfig& config, const RaftEnvironment& environment)
 
 RaftNode::~RaftNode() {
   env_.loop->Cancel(timer_);
+  env_.loop->Cancel(snapshot_timer_);
   env_.loop->Cancel(shutdown_timer_);
   env_.loop->Cancel(self_change_timer_);
   if (voter_change_) env_.loop->Cancel(voter_change_->timer);
@@ -107,7 +108,10 @@ absl::Status RaftNode::OpenFiles() {
     LOG(WARNING) << directory_ << ": cut " << log_->recovery().bytes_cut
                  << " bytes of a torn tail: " << log_->recovery().cut_reason;
   }
-  if (!stored && !log_->empty()) {
+  Q_ASSIGN_OR_RETURN(snapshots_,
+                     SnapshotStore::Open(env_.file_system, directory_, config_.cluster_id));
+  Q_RETURN_IF_ERROR(RecoverFromSnapshots());
+  if (!stored && (!log_->empty() || log_->log_start_offset() > Offset(0))) {
     return absl::DataLossError(absl::StrFormat(
         "%s/quorum-state is missing beside a log that ends at %d: this node could vote twice",
         directory_, log_->end_offset().value()));
@@ -116,20 +120,19 @@ absl::Status RaftNode::OpenFiles() {
   if (stored) initial.hard_state = *stored;
   initial.log_start = LogIndex(log_->log_start_offset().value());
   initial.log_end = LogIndex(log_->end_offset().value());
-  Q_ASSIGN_OR_RETURN(initial.term_starts, TermTableOf(*log_));
+  initial.snapshot = snapshots_->newest();
+  Term before_start(0);
+  for (const raft::SnapshotId& snapshot : snapshots_->snapshots()) {
+    if (snapshot.end == initial.log_start) before_start = snapshot.term;
+  }
+  Q_ASSIGN_OR_RETURN(initial.term_starts, TermTableOf(*log_, before_start));
   if (initial.term_starts.last_term() > initial.hard_state.term) {
     // A term is durable before its first record: one of the two files is not what was written.
     return absl::DataLossError(absl::StrFormat(
         "%s: the log holds records of term %d, quorum-state knows of term %d: votes may be lost",
         directory_, initial.term_starts.last_term().value(), initial.hard_state.term.value()));
   }
-  if (initial.log_start > LogIndex(0)) {
-    return absl::DataLossError(
-        absl::StrFormat("%s: the log starts at %d and there is no snapshot of what came before",
-                        directory_, initial.log_start.value()));
-  }
   Q_ASSIGN_OR_RETURN(initial.voters, StoredVoters());
-  delivered_ = initial.log_start;
   core_ = std::make_unique<raft::RaftCore>(CoreConfigOf(config_), std::move(initial));
   announced_leader_ = {core_->term(), kNoNode};
   return absl::OkStatus();
@@ -139,6 +142,11 @@ absl::StatusOr<raft::VoterHistory> RaftNode::StoredVoters() const {
   Q_ASSIGN_OR_RETURN(const auto formatted, ReadBootstrapVoters(env_.file_system, directory_));
   raft::VoterHistory base(CoreConfigOf(config_).voters);
   if (formatted) base = raft::VoterHistory(*formatted, /*dynamic=*/true);
+  // The newest snapshot, read just now, comes after the formatting. Records of the log from before
+  // its end follow below and end in the same set.
+  if (undelivered_ && undelivered_->voters) {
+    base = raft::VoterHistory(*undelivered_->voters, /*dynamic=*/true);
+  }
   Q_ASSIGN_OR_RETURN(raft::VoterHistory history, VoterTableOf(*log_, std::move(base)));
   const raft::VoterSet& voters = history.latest();
   if (!config_.is_controller && voters.Contains({config_.node_id, config_.directory_id}) &&
@@ -162,6 +170,7 @@ void RaftNode::Start() {
   draining_ = true;
   CarryOut(core_->Start(env_.loop->Now(), env_.random->Next()), SharedBytes());
   draining_ = false;
+  ArmSnapshotTimer();
   Drain();
 }
 
@@ -232,13 +241,9 @@ void RaftNode::CarryOutAfterPersist(raft::Ready ready, const SharedBytes& batche
     LOG(WARNING) << "raft node " << config_.node_id << ": " << ready.note;
   }
   CancelStaleFetch();
+  DropStaleDownload();
   for (const raft::OutgoingRequest& request : ready.requests) Send(request);
   for (const raft::Reply& reply : ready.replies) Answer(reply);
-  if (ready.snapshot_needed && !snapshot_needed_logged_) {
-    snapshot_needed_logged_ = true;
-    LOG(ERROR) << "raft node " << config_.node_id << ": the leader's log starts behind "
-               << core_->log_end() << "; without a snapshot this replica cannot catch up";
-  }
   if (ready.role_change) {
     LOG(INFO) << "raft node " << config_.node_id << ": " << ready.role_change->role << " in term "
               << ready.role_change->term << ", leader " << ready.role_change->leader;
@@ -258,6 +263,9 @@ absl::Status RaftNode::ChangeLog(const raft::Ready& ready, const SharedBytes& ba
                  << *ready.truncate_to << ", where it leaves the leader's log";
     Q_RETURN_IF_ERROR(log_->TruncateTo(Offset(ready.truncate_to->value())));
   }
+  if (ready.install_snapshot) Q_RETURN_IF_ERROR(InstallSnapshot(*ready.install_snapshot));
+  if (ready.delete_before) Q_RETURN_IF_ERROR(DeleteBefore(*ready.delete_before));
+  if (ready.write_chunk) WriteChunk(*ready.write_chunk, batches);
   const WallMillis now = env_.loop->clock().WallNow();
   if (ready.append_fetched) {
     Q_RETURN_IF_ERROR(
@@ -328,8 +336,12 @@ void RaftNode::MaybeFlush() {
   const uint64_t truncations = core_->truncations();
   auto job = std::make_shared<const FlushJob>(log_->PrepareFlush());
   // Now and then the recovery point becomes durable too, so that a power cut leaves a recent one.
+  // And soon after a truncation, whose mark otherwise stands in the point's way for ever.
+  const bool unmark = point_truncations_ == log_->truncation_count() &&
+                      durable_point_truncations_ != point_truncations_;
   const bool sync_point =
-      ++flushes_ % kFlushesPerPointSync == 0 || BUGGIFY("raft.sync_point_always", 0.5);
+      ++flushes_ % kFlushesPerPointSync == 0 || unmark || BUGGIFY("raft.sync_point_always", 0.5);
+  const uint64_t synced = sync_point ? point_truncations_ : durable_point_truncations_;
   std::shared_ptr<File> point = sync_point ? recovery_point_->file() : nullptr;
   env_.pool->RunThen(
       env_.loop,
@@ -338,7 +350,11 @@ void RaftNode::MaybeFlush() {
         if (flushed.ok() && point) flushed = point->Sync();
         return flushed;
       },
-      Guarded([this, job, truncations](const absl::Status& status) {
+      Guarded([this, job, truncations, synced](const absl::Status& status) {
+        if (status.ok() && synced != durable_point_truncations_) {
+          durable_point_truncations_ = synced;
+          log_->RecoveryPointCheckpointed(synced);
+        }
         OnFlushed(*job, truncations, status);
       }));
 }
@@ -360,6 +376,8 @@ void RaftNode::OnFlushed(const FlushJob& job, uint64_t truncations, const absl::
       // An older one is as safe.
     } else if (const absl::Status written = recovery_point_->Write(end); !written.ok()) {
       LOG(WARNING) << "recovery point not written: " << written;  // an older one is as safe
+    } else {
+      point_truncations_ = log_->truncation_count();
     }
     const std::weak_ptr<bool> alive = alive_;
     Enqueue({raft::Flushed{end, truncations}, SharedBytes()});
@@ -393,6 +411,7 @@ void RaftNode::Fail(const absl::Status& status) {
   calls_.clear();
   env_.loop->Cancel(timer_);
   env_.loop->Cancel(self_change_timer_);
+  env_.loop->Cancel(snapshot_timer_);
   if (config_.on_fatal) {
     env_.loop->Post([on_fatal = config_.on_fatal, status] { on_fatal(status); });
   }
@@ -422,6 +441,7 @@ void RaftNode::MaybeFinishShutdown() {
   env_.loop->Cancel(shutdown_timer_);
   env_.loop->Cancel(timer_);
   env_.loop->Cancel(self_change_timer_);
+  env_.loop->Cancel(snapshot_timer_);
   if (!failed_) {
     if (const absl::Status closed = log_->Close(/*clean=*/true); !closed.ok()) {
       LOG(ERROR) << directory_ << ": " << closed;

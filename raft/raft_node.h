@@ -29,6 +29,7 @@
 #include "raft/raft_config.h"
 #include "raft/raft_status.h"
 #include "raft/recovery_point_file.h"
+#include "raft/snapshot_store.h"
 #include "raft/voter_change.h"
 #include "storage/log.h"
 
@@ -37,10 +38,12 @@ namespace quorate {
 class RaftNode final : public MetadataQuorum {
  public:
   // Opens (or begins) the metadata log and registers the methods Raft.Vote, Raft.Fetch,
-  // Raft.BeginTerm, Raft.EndTerm, Raft.ChangeVoters and Raft.Status. Does nothing on its own before
-  // Start. BLOCKS: recovery. May run before the loop does. ERRORS: kInvalidArgument (config);
-  // kDataLoss with file and position (damage below what was durable; a log without quorum-state,
-  // which would forget votes); else as FileSystem.
+  // Raft.FetchSnapshot, Raft.BeginTerm, Raft.EndTerm, Raft.ChangeVoters and Raft.Status. Does
+  // nothing on its own before Start. Which snapshot and which part of the log count:
+  // raft/FORMAT.md#start-up. BLOCKS: recovery. May run before the loop does.
+  // ERRORS: kInvalidArgument (config); kDataLoss with file and position (damage below what was
+  // durable; a log without quorum-state, which would forget votes; a controller's log that starts
+  // behind 0 without a snapshot of what came before); else as FileSystem.
   static absl::StatusOr<std::unique_ptr<RaftNode>> Open(const RaftConfig& config,
                                                         const RaftEnvironment& environment);
   ~RaftNode() override;
@@ -50,8 +53,9 @@ class RaftNode final : public MetadataQuorum {
   // ERRORS: kFailedPrecondition with the reason, e.g. that the log ends before `index` because a
   // crash took what was not flushed.
   absl::Status CheckPrefix(LogIndex index, Term term) const;
-  // Listeners hear of batches from `index` on, not from the log's start: they hold the state
-  // before it. Call at most once, before Start. REQUIRES: CheckPrefix(index, its term) is OK.
+  // Listeners hear of batches from `index` on, not of the newest snapshot or from the log's start:
+  // they hold the state before it. Call at most once, before Start. REQUIRES: CheckPrefix(index,
+  // its term) is OK.
   void StartDeliveryAt(LogIndex index);
 
   // Begins to take part. Call once, on the loop, after AddListener.
@@ -81,19 +85,23 @@ class RaftNode final : public MetadataQuorum {
   const Log& log() const { return *log_; }
   // The core's newest state is on its way to the disk: no peer has heard of it.
   bool persisting() const { return persisting_; }
+  const std::vector<raft::SnapshotId>& snapshots() const { return snapshots_->snapshots(); }
+  int64_t snapshots_taken() const { return snapshots_taken_; }
+  int64_t snapshots_installed() const { return snapshots_installed_; }
 
  private:
   // One event with what the core does not see of it.
   struct Input {
     raft::Event event;
-    SharedBytes batches;  // of a fetch response
+    SharedBytes batches;  // of a fetch response; a piece of a snapshot
   };
 
   RaftNode(const RaftConfig& config, const RaftEnvironment& environment);
 
   // --- raft_node.cc: opening, stepping, carrying out, flushing ---
   absl::Status OpenFiles();
-  // Who votes, by the log, by what was formatted, or by the configuration.
+  // Who votes: by the log, or by the newest snapshot, by what was formatted, or by the
+  // configuration. REQUIRES: RecoverFromSnapshots was OK, and nothing was delivered.
   absl::StatusOr<raft::VoterHistory> StoredVoters() const;
   void Enqueue(Input input);
   void Drain();
@@ -157,6 +165,22 @@ class RaftNode final : public MetadataQuorum {
   void MaybeChangeSelf();
   void ChangeSelf();
 
+  // --- raft_node_snapshot.cc: snapshots read at the start, taken, served, fetched, installed ---
+  absl::Status RecoverFromSnapshots();
+  absl::Status BeginWithoutSnapshot();
+  void MaybeTakeSnapshot();
+  absl::StatusOr<SnapshotHeader> HeaderFor(const SnapshotState& state) const;
+  void OnSnapshotWritten(const SnapshotHeader& header, int64_t counted_bytes,
+                         const absl::StatusOr<int64_t>& size);
+  void ArmSnapshotTimer();
+  absl::Status DeleteBefore(LogIndex log_start);
+  void RemoveFiles(std::vector<std::string> paths);
+  void AnswerWithPiece(raft::RequestId id, const raft::SnapshotAnswer& answer);
+  void WriteChunk(const raft::SnapshotChunk& chunk, const SharedBytes& piece);
+  void CheckDownload();
+  void DropStaleDownload();
+  absl::Status InstallSnapshot(raft::SnapshotId id);
+
   // --- raft_node_commit.cc: what listeners hear ---
   void Notify();
   absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> ReadCommitted();
@@ -177,6 +201,10 @@ class RaftNode final : public MetadataQuorum {
   bool persisting_ = false;  // the state file is being written: inputs wait
   bool flushing_ = false;    // at most one flush at a time
   uint64_t flushes_ = 0;
+  // The log's truncation_count() when the recovery point was last written, and when that was last
+  // known to be durable. Initially neither is known.
+  uint64_t point_truncations_ = UINT64_MAX;
+  uint64_t durable_point_truncations_ = UINT64_MAX;
   TimerId timer_ = TimerId::kNone;
   MonoTime timer_at_ = MonoTime::Max();
 
@@ -184,7 +212,6 @@ class RaftNode final : public MetadataQuorum {
   std::map<raft::RequestId, std::unique_ptr<RpcCall>> calls_;  // not answered yet
   std::map<raft::CallId, RpcCallId> outgoing_;                 // not ended yet
   std::optional<raft::CallId> fetch_call_;                     // of outgoing_
-  bool snapshot_needed_logged_ = false;
   std::optional<PendingVoterChange> voter_change_;
   std::map<uint64_t, std::function<void(const absl::Status&)>> reads_;  // barriers under way, by id
   std::vector<raft::ReadOutcome> read_outcomes_;                        // not announced yet
@@ -192,6 +219,26 @@ class RaftNode final : public MetadataQuorum {
   std::map<NodeId, LearnedEndpoint> learned_endpoints_;  // of leaders of late
   TimerId self_change_timer_ = TimerId::kNone;
   LogLimit peer_log_limit_{std::chrono::seconds(10)};
+
+  std::unique_ptr<SnapshotStore> snapshots_;
+  std::shared_ptr<const MetadataSnapshot> undelivered_;  // listeners have to hear of it first
+  int64_t bytes_since_snapshot_ = 0;                     // delivered
+  bool taking_snapshot_ = false;                         // on the pool
+  bool snapshot_time_is_up_ = false;
+  bool snapshot_look_posted_ = false;
+  MonoTime no_snapshot_before_;  // after one that failed
+  TimerId snapshot_timer_ = TimerId::kNone;
+  int64_t snapshots_taken_ = 0;
+  int64_t snapshots_installed_ = 0;
+  // What is being fetched, in its ".fetched" file.
+  struct Download {
+    uint64_t number = 0;
+    raft::SnapshotId snapshot;
+    std::string path;
+    std::shared_ptr<File> file;
+    std::shared_ptr<const MetadataSnapshot> checked;  // set once it was found to be whole
+  };
+  std::optional<Download> download_;
 
   std::vector<MetadataListener*> listeners_;
   std::deque<QuorumLeader> leader_changes_;  // not announced yet

@@ -19,7 +19,8 @@ constexpr int64_t kDeliveryBytes = 1 << 20;
 }  // namespace
 
 absl::Status RaftNode::CheckPrefix(LogIndex index, Term term) const {
-  if (index > core_->log_end() || index <= core_->log_start()) {
+  // The term of the record before the log's start is known too: its snapshot says it.
+  if (index > core_->log_end() || index < core_->log_start() || index <= LogIndex(0)) {
     return absl::FailedPreconditionError(
         absl::StrFormat("index %d is not in the log, which holds [%d, %d)", index.value(),
                         core_->log_start().value(), core_->log_end().value()));
@@ -35,6 +36,7 @@ void RaftNode::StartDeliveryAt(LogIndex index) {
   QCHECK(!started_);
   QCHECK(index >= delivered_ && index <= core_->log_end());
   delivered_ = index;
+  undelivered_.reset();  // the log has all that the newest snapshot is ahead of
 }
 
 void RaftNode::Notify() {
@@ -48,6 +50,16 @@ void RaftNode::Notify() {
       leader_changes_.pop_front();
       for (MetadataListener* listener : listeners_) {
         listener->OnLeaderChange(announced_leader_);
+        if (alive.expired()) return;
+      }
+      continue;
+    }
+    if (undelivered_ && !failed_) {
+      const std::shared_ptr<const MetadataSnapshot> snapshot = std::move(undelivered_);
+      undelivered_.reset();
+      delivered_ = snapshot->end;
+      for (MetadataListener* listener : listeners_) {
+        listener->OnSnapshot(snapshot);
         if (alive.expired()) return;
       }
       continue;
@@ -82,6 +94,7 @@ void RaftNode::Notify() {
     }
   }
   notifying_ = false;
+  MaybeTakeSnapshot();
 }
 
 absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> RaftNode::ReadCommitted() {
@@ -90,6 +103,7 @@ absl::StatusOr<std::vector<std::shared_ptr<const MetadataBatch>>> RaftNode::Read
                                 BUGGIFY("raft.deliver_one_batch", 0.2) ? 1 : kDeliveryBytes,
                                 /*at_least_one=*/true));
   Q_ASSIGN_OR_RETURN(const std::string bytes, read.ToBytes());
+  bytes_since_snapshot_ += static_cast<int64_t>(bytes.size());
   // CRCs are looked at again: what was fine when it was written may have rotted (scenario C30).
   Q_ASSIGN_OR_RETURN(const std::vector<RecordBatchView> views,
                      ValidateBatches(bytes, BatchLimits{}, BatchOrigin{}));

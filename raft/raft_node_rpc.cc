@@ -17,9 +17,15 @@ constexpr char kVote[] = "Raft.Vote";
 constexpr char kFetch[] = "Raft.Fetch";
 constexpr char kBeginTerm[] = "Raft.BeginTerm";
 constexpr char kEndTerm[] = "Raft.EndTerm";
+constexpr char kFetchSnapshot[] = "Raft.FetchSnapshot";
 constexpr char kStatus[] = "Raft.Status";
 // A peer may ask for less; more would hold the loop up.
 constexpr int32_t kMaxFetchBytes = 8 << 20;
+
+// Answers that carry bytes the core does not see; a node waits for one of them at a time.
+template <typename Message>
+constexpr bool kIsFetch = std::is_same_v<Message, raft::FetchResponse> ||
+                          std::is_same_v<Message, raft::FetchSnapshotResponse>;
 
 }  // namespace
 
@@ -31,6 +37,7 @@ void RaftNode::RegisterMethods() {
   RegisterMethod<raft::BeginTermRequest>(kBeginTerm);
   RegisterMethod<raft::EndTermRequest>(kEndTerm);
   RegisterChangeVoters();
+  RegisterMethod<raft::FetchSnapshotRequest>(kFetchSnapshot);
   env_.server->Register(kStatus, env_.loop, Guarded([this](std::unique_ptr<RpcCall> call) {
                           AnswerStatus(std::move(call));
                         }));
@@ -76,18 +83,21 @@ void RaftNode::RegisterMethod(const char* method) {
 void RaftNode::Answer(const raft::Reply& reply) {
   const auto it = calls_.find(reply.id);
   if (it == calls_.end()) return;  // the caller is gone
+  if (const auto* piece = std::get_if<raft::SnapshotAnswer>(&reply.message)) {
+    return AnswerWithPiece(reply.id, *piece);
+  }
   const std::unique_ptr<RpcCall> call = std::move(it->second);
   calls_.erase(it);
   std::visit(
       [&](const auto& message) {
-        using Message = std::decay_t<decltype(message)>;
-        if constexpr (std::is_same_v<Message, raft::FetchAnswer>) {
+        using M = std::decay_t<decltype(message)>;
+        if constexpr (std::is_same_v<M, raft::FetchAnswer>) {
           call->Reply(FetchBytes(message));
-        } else if constexpr (std::is_same_v<Message, raft::VoteResponse>) {
+        } else if constexpr (std::is_same_v<M, raft::VoteResponse>) {
           raft::VoteResponse with_address = message;
           if (message.leader != kNoNode) with_address.leader_endpoint = EndpointOf(message.leader);
           call->Reply(Serialise(with_address));
-        } else {
+        } else if constexpr (!std::is_same_v<M, raft::SnapshotAnswer>) {
           call->Reply(Serialise(message));
         }
       },
@@ -151,6 +161,9 @@ void RaftNode::Send(const raft::OutgoingRequest& request) {
   } else if (const auto* end = std::get_if<raft::EndTermRequest>(&request.message)) {
     SendCall<raft::EndTermResponse>(request, kEndTerm, Serialise(*end, cluster),
                                     config_.election_timeout);
+  } else if (const auto* piece = std::get_if<raft::FetchSnapshotRequest>(&request.message)) {
+    SendCall<raft::FetchSnapshotResponse>(request, kFetchSnapshot, Serialise(*piece, cluster),
+                                          config_.fetch_timeout);
   } else {
     const auto& fetch = std::get<raft::FetchRequest>(request.message);
     SendCall<raft::FetchResponse>(request, kFetch, Serialise(fetch, cluster),
@@ -183,7 +196,7 @@ void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method
           parsed = absl::UnavailableError("the answer was lost");
         }
         if (parsed.ok()) {
-          if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) {
+          if constexpr (kIsFetch<ResponseMessage>) {
             parsed = Parse(*response, &event.message, &batches);
           } else {
             parsed = Parse(*response, &event.message);
@@ -204,7 +217,7 @@ void RaftNode::SendCall(const raft::OutgoingRequest& request, const char* method
         }
       }));
   outgoing_[call] = rpc;
-  if constexpr (std::is_same_v<ResponseMessage, raft::FetchResponse>) fetch_call_ = call;
+  if constexpr (kIsFetch<ResponseMessage>) fetch_call_ = call;
 }
 
 void RaftNode::LogPeer(NodeId peer, const char* what, const absl::Status& status) {

@@ -112,6 +112,47 @@ absl::StatusOr<raft::FetchOutcome> OutcomeOf(pb::FetchResponse::Outcome outcome)
   }
 }
 
+void SetSnapshot(const raft::SnapshotId& id, pb::SnapshotId* out) {
+  out->set_end_index(id.end.value());
+  out->set_term(id.term.value());
+}
+
+absl::Status GetSnapshot(const pb::SnapshotId& in, raft::SnapshotId* out) {
+  Q_RETURN_IF_ERROR(NotNegative(in.end_index(), "snapshot.end_index"));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "snapshot.term"));
+  *out = {LogIndex(in.end_index()), Term(in.term())};
+  return absl::OkStatus();
+}
+
+pb::FetchSnapshotResponse::Outcome OutcomeOf(raft::SnapshotOutcome outcome) {
+  switch (outcome) {
+    case raft::SnapshotOutcome::kOk:
+      return pb::FetchSnapshotResponse::OK;
+    case raft::SnapshotOutcome::kNotLeader:
+      return pb::FetchSnapshotResponse::NOT_LEADER;
+    case raft::SnapshotOutcome::kFencedTerm:
+      return pb::FetchSnapshotResponse::FENCED_TERM;
+    case raft::SnapshotOutcome::kNotFound:
+      return pb::FetchSnapshotResponse::NOT_FOUND;
+  }
+  return pb::FetchSnapshotResponse::NOT_FOUND;
+}
+
+absl::StatusOr<raft::SnapshotOutcome> OutcomeOf(pb::FetchSnapshotResponse::Outcome outcome) {
+  switch (outcome) {
+    case pb::FetchSnapshotResponse::OK:
+      return raft::SnapshotOutcome::kOk;
+    case pb::FetchSnapshotResponse::NOT_LEADER:
+      return raft::SnapshotOutcome::kNotLeader;
+    case pb::FetchSnapshotResponse::FENCED_TERM:
+      return raft::SnapshotOutcome::kFencedTerm;
+    case pb::FetchSnapshotResponse::NOT_FOUND:
+      return raft::SnapshotOutcome::kNotFound;
+    default:
+      return absl::InvalidArgumentError("an unknown outcome of a fetch of a snapshot");
+  }
+}
+
 }  // namespace
 
 std::string Serialise(const raft::VoteRequest& message, const std::string& cluster_id) {
@@ -184,7 +225,31 @@ std::string Serialise(const raft::FetchResponse& message, std::string_view batch
   out.set_commit_index(message.commit_index.value());
   out.set_log_start_index(message.log_start.value());
   out.set_read_round(message.read_round);
+  if (message.snapshot.end > LogIndex(0)) SetSnapshot(message.snapshot, out.mutable_snapshot());
   out.set_batches(batches.data(), batches.size());
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::FetchSnapshotRequest& message, const std::string& cluster_id) {
+  pb::FetchSnapshotRequest out;
+  out.set_cluster_id(cluster_id);
+  out.set_term(message.term.value());
+  SetKey(message.replica, out.mutable_replica());
+  SetSnapshot(message.snapshot, out.mutable_snapshot());
+  out.set_position(message.position);
+  out.set_max_bytes(message.max_bytes);
+  return out.SerializeAsString();
+}
+
+std::string Serialise(const raft::FetchSnapshotResponse& message, std::string_view piece) {
+  pb::FetchSnapshotResponse out;
+  out.set_outcome(OutcomeOf(message.outcome));
+  out.set_term(message.term.value());
+  out.set_leader_id(message.leader.value());
+  SetSnapshot(message.snapshot, out.mutable_snapshot());
+  out.set_size(message.size);
+  out.set_position(message.position);
+  out.set_piece(piece.data(), piece.size());
   return out.SerializeAsString();
 }
 
@@ -278,9 +343,42 @@ absl::Status Parse(std::string_view bytes, raft::FetchResponse* out, SharedBytes
   out->log_start = LogIndex(in->log_start_index());
   out->leader_endpoint = GetAddress(in->leader_address());
   out->read_round = in->read_round();
+  Q_RETURN_IF_ERROR(GetSnapshot(in->snapshot(), &out->snapshot));
   Q_ASSIGN_OR_RETURN(out->batches, SpansOf(in->batches()));
   const std::string_view view = in->batches();
   *batches = SharedBytes(std::move(in), view);
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
+                   raft::FetchSnapshotRequest* out) {
+  pb::FetchSnapshotRequest in;
+  Q_RETURN_IF_ERROR(ParseRequest(bytes, cluster_id, &in));
+  Q_RETURN_IF_ERROR(CheckTerm(in.term(), "term"));
+  Q_RETURN_IF_ERROR(GetKey(in.replica(), &out->replica));
+  Q_RETURN_IF_ERROR(GetSnapshot(in.snapshot(), &out->snapshot));
+  Q_RETURN_IF_ERROR(NotNegative(in.position(), "position"));
+  out->term = Term(in.term());
+  out->position = in.position();
+  out->max_bytes = in.max_bytes();
+  return absl::OkStatus();
+}
+
+absl::Status Parse(std::string_view bytes, raft::FetchSnapshotResponse* out, SharedBytes* piece) {
+  auto in = std::make_shared<pb::FetchSnapshotResponse>();
+  Q_RETURN_IF_ERROR(ParseMessage(bytes, in.get()));
+  Q_RETURN_IF_ERROR(CheckTerm(in->term(), "term"));
+  Q_ASSIGN_OR_RETURN(out->outcome, OutcomeOf(in->outcome()));
+  Q_RETURN_IF_ERROR(GetSnapshot(in->snapshot(), &out->snapshot));
+  Q_RETURN_IF_ERROR(NotNegative(in->size(), "size"));
+  Q_RETURN_IF_ERROR(NotNegative(in->position(), "position"));
+  out->term = Term(in->term());
+  out->leader = NodeOrNone(in->leader_id());
+  out->size = in->size();
+  out->position = in->position();
+  out->length = static_cast<int64_t>(in->piece().size());
+  const std::string_view view = in->piece();
+  *piece = SharedBytes(std::move(in), view);
   return absl::OkStatus();
 }
 

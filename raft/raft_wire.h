@@ -22,9 +22,11 @@ std::string Serialise(const raft::VoteRequest& message, const std::string& clust
 std::string Serialise(const raft::FetchRequest& message, const std::string& cluster_id);
 std::string Serialise(const raft::BeginTermRequest& message, const std::string& cluster_id);
 std::string Serialise(const raft::EndTermRequest& message, const std::string& cluster_id);
+std::string Serialise(const raft::FetchSnapshotRequest& message, const std::string& cluster_id);
 std::string Serialise(const raft::VoteResponse& message);
 // `batches` travel as they are.
 std::string Serialise(const raft::FetchResponse& message, std::string_view batches);
+std::string Serialise(const raft::FetchSnapshotResponse& message, std::string_view piece);
 std::string Serialise(const raft::BeginTermResponse& message);
 std::string Serialise(const raft::EndTermResponse& message);
 
@@ -34,9 +36,13 @@ absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
                    raft::BeginTermRequest* out);
 absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
                    raft::EndTermRequest* out);
+absl::Status Parse(std::string_view bytes, const std::string& cluster_id,
+                   raft::FetchSnapshotRequest* out);
 absl::Status Parse(std::string_view bytes, raft::VoteResponse* out);
 // Checks the CRCs of the batches too and fills out->batches from them; the bytes go to `batches`.
 absl::Status Parse(std::string_view bytes, raft::FetchResponse* out, SharedBytes* batches);
+// The piece's bytes go to `piece`.
+absl::Status Parse(std::string_view bytes, raft::FetchSnapshotResponse* out, SharedBytes* piece);
 absl::Status Parse(std::string_view bytes, raft::BeginTermResponse* out);
 absl::Status Parse(std::string_view bytes, raft::EndTermResponse* out);
 

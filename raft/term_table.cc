@@ -6,13 +6,16 @@
 
 namespace quorate {
 
-absl::StatusOr<raft::TermStarts> TermTableOf(const Log& log) {
+absl::StatusOr<raft::TermStarts> TermTableOf(const Log& log, Term before_start) {
   raft::TermStarts terms;
+  if (before_start > Term(0)) {
+    terms.StartAt(LogIndex(log.log_start_offset().value()), before_start);
+  }
   if (log.empty()) return terms;
   const Offset end = log.end_offset();
   for (const EpochStart& start : log.epochs().entries()) {
     if (start.start_offset >= end) break;  // no record yet
-    if (start.epoch <= LeaderEpoch(0)) {
+    if (start.epoch <= LeaderEpoch(0) || start.epoch < LeaderEpoch(before_start.value())) {
       return absl::DataLossError(absl::StrFormat("%s: records of term %d at index %d",
                                                  log.directory(), start.epoch.value(),
                                                  start.start_offset.value()));

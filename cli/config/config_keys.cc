@@ -36,7 +36,6 @@ constexpr std::string_view kThreads = "one event loop serves each core; there is
 constexpr std::string_view kNoLinger = "metadata records are written at once, without a linger";
 constexpr std::string_view kNoTransactions = "transactions are not served yet";
 constexpr std::string_view kNoCleaner = "compaction is not done yet";
-constexpr std::string_view kNoSnapshots = "snapshots of the metadata log are not taken yet";
 constexpr std::string_view kNoRebalancer = "preferred leaders return by themselves";
 constexpr std::string_view kKernel = "the kernel sizes socket buffers";
 
@@ -93,10 +92,10 @@ constexpr ConfigKey kKeys[] = {
     Int("max.connections", "2147483647", 0, kInt32Max),
     Int("message.max.bytes", "1048588", 0, kInt32Max),
     Text("metadata.log.dir"),
-    NoEffect("metadata.log.max.record.bytes.between.snapshots", kNoSnapshots),
-    NoEffect("metadata.log.max.snapshot.interval.ms", kNoSnapshots),
-    NoEffect("metadata.max.retention.bytes", kNoSnapshots),
-    NoEffect("metadata.max.retention.ms", kNoSnapshots),
+    Int("metadata.log.max.record.bytes.between.snapshots", "20971520", 1, INT64_MAX),
+    Int("metadata.log.max.snapshot.interval.ms", "3600000", 0, kInt32Max),
+    Int("metadata.max.retention.bytes", "104857600", -1, INT64_MAX),
+    Int("metadata.max.retention.ms", "604800000", -1, INT64_MAX),
     Int("min.insync.replicas", "1", 1, kInt32Max),
     Int("node.id", "", 0, kInt32Max),
     NoEffect("num.io.threads", kThreads),
@@ -114,6 +113,7 @@ constexpr ConfigKey kKeys[] = {
     Int("quorate.broker.session.grace.ms", "50", 0, 60000),
     Choice("quorate.default.durability", "flush-before-ack", "flush-before-ack,os"),
     Text("quorate.internal.listener"),
+    Int("quorate.metadata.snapshot.piece.bytes", "1048576", 256, kInt32Max),
     Int("replica.fetch.max.bytes", "1048576", 1, kInt32Max),
     Int("replica.fetch.response.max.bytes", "10485760", 1, kInt32Max),
     Int("replica.fetch.wait.max.ms", "500", 1, 60000),

@@ -11,6 +11,7 @@
 #include "broker/broker.h"
 #include "cli/node/node_config.h"
 #include "controller/image/image_loader.h"
+#include "controller/image/image_records.h"
 #include "controller/image/image_store.h"
 #include "controller/quorum_controller.h"
 #include "raft/raft_node.h"
@@ -56,6 +57,18 @@ class Node::Bridge final : public MetadataListener {
     }
   }
 
+  void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>& snapshot) override {
+    PublishControllers();  // the voters may be others than those known so far
+    absl::StatusOr<MetadataImage> image =
+        ImageOfRecords(snapshot->end, snapshot->term, snapshot->records);
+    if (image.ok()) return loader_.LoadSnapshot(*std::move(image));
+    LOG(ERROR) << "the metadata image stays as it is: the snapshot at " << snapshot->end
+               << " cannot be used: " << image.status();
+  }
+
+  // For snapshots: the last published image.
+  std::shared_ptr<const SnapshotState> state() const;
+
   void OnLeaderChange(const QuorumLeader& leader) override {
     if (broker_ == nullptr) return;
     PublishControllers();
@@ -93,6 +106,30 @@ class Node::Bridge final : public MetadataListener {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
+namespace {
+
+class ImageState final : public SnapshotState {
+ public:
+  explicit ImageState(ImagePtr image) : image_(std::move(image)) {}
+  LogIndex end() const override { return image_->index(); }
+  Term term() const override { return image_->term(); }
+  absl::Status Write(
+      size_t max_batch_bytes,
+      absl::FunctionRef<absl::Status(std::vector<std::string>)> sink) const override {
+    return WriteImageRecords(*image_, max_batch_bytes, sink);
+  }
+
+ private:
+  const ImagePtr image_;
+};
+
+}  // namespace
+
+std::shared_ptr<const SnapshotState> Node::Bridge::state() const {
+  if (!loader_.failure().ok()) return nullptr;
+  return std::make_shared<const ImageState>(loader_.image());
+}
+
 Node::Node(const NodeSeams& seams, const ServerConfig& config, const NodeIdentity& identity)
     : seams_(seams), config_(config), identity_(identity) {}
 
@@ -103,6 +140,9 @@ absl::Status Node::StartControl() {
   raft_config.on_fatal = seams_.on_fatal;
   raft_config.bugs = seams_.raft_bugs;
   raft_config.storage_bugs = seams_.broker_bugs.storage;
+  raft_config.snapshot_state = [this]() -> std::shared_ptr<const SnapshotState> {
+    return bridge_ == nullptr ? nullptr : bridge_->state();
+  };
   const RaftEnvironment environment{seams_.control_loop, seams_.pool,       seams_.files,
                                     seams_.rpc_server,   seams_.rpc_client, seams_.control_random};
   Q_ASSIGN_OR_RETURN(raft_, RaftNode::Open(raft_config, environment));

@@ -38,6 +38,13 @@ RaftConfig MakeRaftConfig(const ServerConfig& config, const NodeIdentity& identi
   raft.election_timeout = Millis(config.Int("controller.quorum.election.timeout.ms"));
   raft.fetch_timeout = Millis(config.Int("controller.quorum.fetch.timeout.ms"));
   raft.check_quorum_timeout = raft.fetch_timeout;
+  raft.snapshot_bytes = config.Int("metadata.log.max.record.bytes.between.snapshots");
+  const int64_t interval = config.Int("metadata.log.max.snapshot.interval.ms");
+  raft.snapshot_interval = interval == 0 ? Micros::max() : Millis(interval);
+  raft.snapshot_retention = {config.Int("metadata.max.retention.bytes"),
+                             config.Int("metadata.max.retention.ms")};
+  raft.snapshot_piece_bytes =
+      static_cast<int32_t>(config.Int("quorate.metadata.snapshot.piece.bytes"));
   return raft;
 }
 

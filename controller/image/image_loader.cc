@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/check.h"
 #include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "controller/image/image_records.h"
@@ -72,6 +73,15 @@ absl::Status ImageLoader::ApplyOne(const CommittedBatch& batch) {
   AdvanceTo(batch.end(), batch.term, &next_);
   delta_.batches.push_back(std::move(applied));
   return absl::OkStatus();
+}
+
+void ImageLoader::LoadSnapshot(MetadataImage image) {
+  QCHECK_GT(image.index(), next_.index());
+  failure_ = absl::OkStatus();  // whatever could not be followed is behind us
+  next_ = std::move(image);
+  // Compared with what was published last: what was applied since has no part in it any more.
+  delta_ = DeltaBetween(published_, next_);
+  SchedulePublish();
 }
 
 void ImageLoader::SchedulePublish() {

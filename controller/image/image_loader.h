@@ -60,6 +60,11 @@ class ImageLoader {
   // whatever follows with the same status: an operator has to see it.
   absl::Status Apply(const std::vector<std::shared_ptr<const CommittedBatch>>& batches);
 
+  // Takes a state that lies ahead of all that was applied, in place of it: what it lacks is in the
+  // delta as removed. Published as the batches are, in one image with them.
+  // REQUIRES: image is ahead of what was applied.
+  void LoadSnapshot(MetadataImage image);
+
   // Publishes now what waits.
   void Flush();
 

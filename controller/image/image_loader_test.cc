@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "controller/image/image_records.h"
 #include "controller/image/replay.h"
 #include "controller/image/testing/records.h"
 #include "gtest/gtest.h"
@@ -159,6 +160,41 @@ TEST(ImageLoaderTest, APublishStillQueuedAtDestructionDoesNothing) {
   }
   loop.RunAll();
   EXPECT_TRUE(seen.images.empty());
+}
+
+// Scenario E3: what the snapshot lacks is in the delta, so that whoever follows removes it.
+TEST(ImageLoaderTest, ASnapshotTakesThePlaceOfTheImage) {
+  ManualLoop loop;
+  ImageLoader loader(&loop);
+  Recorder seen;
+  loader.AddPublisher(&seen);
+  const Uuid b = TestUuid(2);
+  ASSERT_TRUE(loader.Apply({Batch(0, {TopicRecord("a", kA), PartitionRecord(kA, 0, {1})})}).ok());
+  loop.RunAll();
+  // Applied but not published when the snapshot comes: it has no part in the next image.
+  ASSERT_TRUE(loader.Apply({Batch(2, {TopicRecord("c", TestUuid(3))})}).ok());
+  ImageBuilder builder(LogIndex(10), Term(4));
+  ASSERT_TRUE(builder.Add(TopicRecord("b", b)).ok());
+  loader.LoadSnapshot(std::move(builder).Take());
+  ASSERT_TRUE(loader.Apply({Batch(10, {PartitionRecord(b, 0, {1})})}).ok());
+  loop.RunAll();
+  ASSERT_EQ(seen.images.size(), 2u);
+  EXPECT_EQ(seen.images[1]->index(), LogIndex(11));
+  EXPECT_EQ(seen.images[1]->FindTopicByName("a"), nullptr);
+  EXPECT_EQ(seen.images[1]->FindTopicByName("c"), nullptr);
+  const MetadataDelta& delta = *seen.deltas[1];
+  EXPECT_EQ(delta.previous, seen.images[0]);
+  EXPECT_EQ(delta.topics_deleted, std::set<Uuid>{kA});
+  EXPECT_EQ(delta.topics_created, std::set<Uuid>{b});
+}
+
+TEST(ImageLoaderTest, ASnapshotHealsAnImageThatCouldNotFollow) {  // E4
+  ManualLoop loop;
+  ImageLoader loader(&loop);
+  ASSERT_FALSE(loader.Apply({Batch(0, {RemoveTopicRecord(kA)})}).ok());
+  loader.LoadSnapshot(std::move(ImageBuilder(LogIndex(5), Term(1))).Take());
+  EXPECT_TRUE(loader.failure().ok());
+  EXPECT_TRUE(loader.Apply({Batch(5, {TopicRecord("a", kA)})}).ok());
 }
 
 }  // namespace

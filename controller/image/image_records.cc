@@ -80,6 +80,13 @@ MetadataImage ImageBuilder::Take() && {
   return std::move(image_);
 }
 
+absl::StatusOr<MetadataImage> ImageOfRecords(LogIndex end, Term term,
+                                             const std::vector<std::string>& records) {
+  ImageBuilder builder(end, term);
+  for (const std::string& record : records) Q_RETURN_IF_ERROR(builder.Add(record));
+  return std::move(builder).Take();
+}
+
 MetadataDelta DeltaBetween(const ImagePtr& previous, const MetadataImage& next) {
   MetadataDelta delta;
   delta.previous = previous;

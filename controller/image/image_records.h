@@ -17,6 +17,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/ids.h"
 #include "controller/image/metadata_delta.h"
 #include "controller/image/metadata_image.h"
@@ -55,6 +56,10 @@ class ImageBuilder {
   int64_t count_ = 0;
   MetadataImage image_;  // at index 0 until Take
 };
+
+// The image of all of `records`. ERRORS: as ImageBuilder::Add.
+absl::StatusOr<MetadataImage> ImageOfRecords(LogIndex end, Term term,
+                                             const std::vector<std::string>& records);
 
 // What changed from `previous` to `next`, found by comparing them: O(size of both). There are no
 // batches in it: what happened between the two is not known. For an image that came as a snapshot.

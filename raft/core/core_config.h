@@ -47,7 +47,7 @@ struct CoreConfig {
   // long at each repetition, up to election_timeout.
   Micros unreachable_delay_min = Millis(10);
   Micros unreachable_delay_max = Millis(50);
-  // Records asked for by one fetch, in bytes. > 0.
+  // Records, or bytes of a snapshot, asked for by one fetch. > 0.
   int32_t fetch_bytes = 1 << 20;
 
   BugSwitches bugs;
@@ -56,11 +56,15 @@ struct CoreConfig {
 // What the disk held. All of the log is durable.
 struct InitialState {
   HardState hard_state;
+  // A log that does not start at 0 starts at or below the end of `snapshot`, and term_starts knows
+  // the term of the record before it (TermStarts::StartAt).
   LogIndex log_start;
   LogIndex log_end;
   TermStarts term_starts;
   // As the log and the snapshot have it. nullopt: neither names voters, CoreConfig::voters count.
   std::optional<VoterHistory> voters;
+  // The newest valid snapshot; all it covers is committed. log_start <= end <= log_end.
+  SnapshotId snapshot;
 };
 
 }  // namespace quorate::raft

@@ -22,7 +22,8 @@ uint64_t Mix(uint64_t a, uint64_t b) {
 template <typename M>
 constexpr bool kIsRequest =
     std::is_same_v<M, VoteRequest> || std::is_same_v<M, FetchRequest> ||
-    std::is_same_v<M, BeginTermRequest> || std::is_same_v<M, EndTermRequest>;
+    std::is_same_v<M, BeginTermRequest> || std::is_same_v<M, EndTermRequest> ||
+    std::is_same_v<M, FetchSnapshotRequest>;
 
 }  // namespace
 
@@ -46,9 +47,16 @@ void CoreCluster::Start(NodeId id) {
   own.self = KeyOf(id);
   own.electable = dynamic_;
   InitialState initial;
-  VoterHistory voters(config.voters, dynamic_);
+  const auto header = node.snapshots.empty() ? nullptr : node.headers.at(node.snapshots.back());
+  VoterHistory voters =
+      header ? VoterHistory(*header, /*dynamic=*/true) : VoterHistory(config.voters, dynamic_);
   initial.hard_state = node.hard;
-  for (size_t i = 0; i < node.log.size(); ++i) {
+  if (!node.snapshots.empty()) initial.snapshot = node.snapshots.back();
+  initial.log_start = LogIndex(static_cast<int64_t>(node.log_start));
+  if (node.log_start > 0) {
+    initial.term_starts.StartAt(initial.log_start, node.log[node.log_start - 1].term);
+  }
+  for (size_t i = node.log_start; i < node.log.size(); ++i) {
     initial.term_starts.Append(node.log[i].term, LogIndex(static_cast<int64_t>(i)));
     if (node.log[i].voters) voters.Append(LogIndex(static_cast<int64_t>(i)), *node.log[i].voters);
   }
@@ -56,29 +64,38 @@ void CoreCluster::Start(NodeId id) {
   initial.log_end = LogIndex(static_cast<int64_t>(node.log.size()));
   node.core = std::make_unique<RaftCore>(own, std::move(initial));
   node.flush.reset();
+  node.download.reset();
   node.callers.clear();
   ++node.incarnation;
-  commits_[id] = LogIndex(0);
+  commits_[id] = node.core->commit_index();
   Carry(node, node.core->Start(now, random_.Next()), nullptr);
 }
 
 void CoreCluster::Crash(NodeId id) {
   CoreNode& node = nodes_.at(id);
   node.core.reset();
+  const size_t covered =
+      node.snapshots.empty() ? 0 : static_cast<size_t>(node.snapshots.back().end.value());
+  if (covered > node.durable) {
+    // A snapshot may be durable before the records it stands for: it takes the log's place.
+    node.durable = covered;
+    node.log_start = covered;
+  }
   node.log.resize(node.durable);
   node.flush.reset();
+  node.download.reset();
   // Whoever waits for it, or sent to it, sees a broken connection; its own calls are gone.
   std::vector<Packet> kept;
   for (Packet& packet : bag_) {
     if (packet.from != id && packet.to != id) kept.push_back(std::move(packet));
     if (packet.to == id && packet.kind == Packet::Kind::kRequest && notify_broken) {
-      kept.push_back({Packet::Kind::kFailed, id, packet.from, packet.call, {}, {}});
+      kept.push_back({Packet::Kind::kFailed, id, packet.from, packet.call, {}, {}, false});
     }
   }
   bag_ = std::move(kept);
   if (notify_broken) {
     for (const auto& [request, caller] : node.callers) {
-      bag_.push_back({Packet::Kind::kFailed, id, caller.node, caller.call, {}, {}});
+      bag_.push_back({Packet::Kind::kFailed, id, caller.node, caller.call, {}, {}, false});
     }
   }
   node.callers.clear();
@@ -115,12 +132,28 @@ void CoreCluster::Append(CoreNode& node, Term term, uint64_t value,
   if (!added && it->second != entry.chain) Violated("I3: log matching");
 }
 
-void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
-  last_ready_ = ready;
+void CoreCluster::CarryOutOnDisk(CoreNode& node, const Ready& ready, const Packet* cause) {
   if (ready.persist) node.hard = *ready.persist;
   if (ready.truncate_to) {
     node.log.resize(static_cast<size_t>(ready.truncate_to->value()));
     node.durable = std::min(node.durable, node.log.size());
+  }
+  if (ready.install_snapshot) Install(node, *ready.install_snapshot);
+  if (ready.delete_before) node.log_start = static_cast<size_t>(ready.delete_before->value());
+  if (ready.write_chunk) {
+    const SnapshotChunk& chunk = *ready.write_chunk;
+    if (chunk.position == 0)
+      node.download = {chunk.download, chunk.snapshot, {}, false, false, nullptr};
+    CoreNode::Download& download = *node.download;
+    if (download.number != chunk.download ||
+        chunk.position != static_cast<int64_t>(download.entries.size())) {
+      Violated("E7: pieces of two downloads are put together");
+      return;
+    }
+    download.entries.insert(download.entries.end(), cause->entries.begin(), cause->entries.end());
+    download.damaged |= cause->damaged;
+    download.header = cause->header;
+    download.complete = chunk.last;
   }
   if (ready.append_fetched) {
     for (const Entry& entry : cause->entries) Append(node, entry.term, entry.value, entry.voters);
@@ -131,50 +164,104 @@ void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
     Append(node, node.core->term(), next_value_++,
            std::make_shared<const VoterSet>(*ready.append_voters));
   }
+}
+
+void CoreCluster::Install(CoreNode& node, SnapshotId snapshot) {
+  if (!node.download || node.download->snapshot != snapshot || node.download->damaged) {
+    return Violated("E11: what is installed was not checked");
+  }
+  ++installs_;
+  node.log = std::move(node.download->entries);
+  node.durable = node.log.size();
+  node.log_start = node.log.size();
+  node.snapshots = {snapshot};
+  node.headers = {{snapshot, node.download->header}};
+  node.download.reset();
+  const auto end = static_cast<size_t>(snapshot.end.value());
+  if (node.log.size() != end || end > committed_.size() ||
+      node.log.back().chain != committed_[end - 1]) {
+    Violated("I6: a snapshot is not what was committed");
+  }
+}
+
+void CoreCluster::Carry(CoreNode& node, Ready ready, const Packet* cause) {
+  last_ready_ = ready;
+  CarryOutOnDisk(node, ready, cause);
   if (!node.flush && node.durable < node.log.size()) {
     node.flush = {LogIndex(static_cast<int64_t>(node.log.size())), node.core->truncations()};
   }
+  if (node.download && node.download->number != node.core->snapshot_download()) {
+    node.download.reset();
+  }
   for (OutgoingRequest& request : ready.requests) {
-    Packet packet{Packet::Kind::kRequest, node.id, request.to, request.call, {}, {}};
+    Packet packet;
+    packet.from = node.id;
+    packet.to = request.to;
+    packet.call = request.call;
     std::visit([&packet](auto& m) { packet.message = std::move(m); }, request.message);
     SendPacket(std::move(packet));
   }
-  for (Reply& reply : ready.replies) {
-    auto caller = node.callers.find(reply.id);
-    if (caller == node.callers.end()) continue;
-    Packet packet{Packet::Kind::kResponse, node.id, caller->second.node,
-                  caller->second.call,     {},      {}};
-    node.callers.erase(caller);
-    if (auto* answer = std::get_if<FetchAnswer>(&reply.message)) {
-      if (answer->with_records) {
-        const auto from = static_cast<size_t>(answer->fetch_index.value());
-        const size_t end = std::min(node.log.size(), from + entries_per_answer);
-        for (size_t i = from; i < end; ++i) {
-          const LogIndex index(static_cast<int64_t>(i));
-          packet.entries.push_back(node.log[i]);
-          answer->response.batches.push_back(
-              {node.log[i].term, index, index + 1, node.log[i].voters});
-        }
-      }
-      packet.message = std::move(answer->response);
-    } else {
-      std::visit(
-          [&packet](auto& m) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(m)>, FetchAnswer>) {
-              packet.message = std::move(m);
-            }
-          },
-          reply.message);
-    }
-    SendPacket(std::move(packet));
-  }
+  for (Reply& reply : ready.replies) Answer(node, std::move(reply));
   CheckAfterStep(node, ready);
+}
+
+void CoreCluster::Answer(CoreNode& node, Reply reply) {
+  auto caller = node.callers.find(reply.id);
+  if (caller == node.callers.end()) return;
+  Packet packet;
+  packet.kind = Packet::Kind::kResponse;
+  packet.from = node.id;
+  packet.to = caller->second.node;
+  packet.call = caller->second.call;
+  node.callers.erase(caller);
+  if (auto* answer = std::get_if<FetchAnswer>(&reply.message)) {
+    if (answer->with_records) {
+      const auto from = static_cast<size_t>(answer->fetch_index.value());
+      if (from < node.log_start) Violated("records from before the log's start are served");
+      const size_t end = std::min(node.log.size(), from + entries_per_answer);
+      for (size_t i = from; i < end; ++i) {
+        const LogIndex index(static_cast<int64_t>(i));
+        packet.entries.push_back(node.log[i]);
+        answer->response.batches.push_back(
+            {node.log[i].term, index, index + 1, node.log[i].voters});
+      }
+    }
+    packet.message = std::move(answer->response);
+  } else if (auto* piece = std::get_if<SnapshotAnswer>(&reply.message)) {
+    FetchSnapshotResponse& response = piece->response;
+    const auto from = static_cast<size_t>(response.position);
+    const auto end = static_cast<size_t>(response.snapshot.end.value());
+    const bool there = std::find(node.snapshots.begin(), node.snapshots.end(), response.snapshot) !=
+                       node.snapshots.end();
+    if (piece->with_bytes && (!there || from >= end)) {
+      response.outcome = SnapshotOutcome::kNotFound;
+    } else if (piece->with_bytes) {
+      const size_t stop = std::min(end, from + entries_per_answer);
+      packet.entries.assign(node.log.begin() + static_cast<std::ptrdiff_t>(from),
+                            node.log.begin() + static_cast<std::ptrdiff_t>(stop));
+      packet.damaged = damage > 0 && random_.Chance(damage);
+      packet.header = node.headers.at(response.snapshot);
+      response.size = static_cast<int64_t>(end);
+      response.length = static_cast<int64_t>(stop - from);
+    }
+    packet.message = response;
+  } else {
+    std::visit(
+        [&packet](auto& m) {
+          using M = std::decay_t<decltype(m)>;
+          if constexpr (!std::is_same_v<M, FetchAnswer> && !std::is_same_v<M, SnapshotAnswer>) {
+            packet.message = std::move(m);
+          }
+        },
+        reply.message);
+  }
+  SendPacket(std::move(packet));
 }
 
 void CoreCluster::SendPacket(Packet packet) {
   if (cut_.contains({packet.from, packet.to})) {
     if (packet.kind == Packet::Kind::kRequest && notify_broken) {
-      bag_.push_back({Packet::Kind::kFailed, packet.to, packet.from, packet.call, {}, {}});
+      bag_.push_back({Packet::Kind::kFailed, packet.to, packet.from, packet.call, {}, {}, false});
     }
     return;
   }
@@ -188,7 +275,7 @@ void CoreCluster::Deliver(size_t position) {
   CoreNode& node = nodes_.at(packet.to);
   if (!node.core) {
     if (packet.kind == Packet::Kind::kRequest && notify_broken) {
-      bag_.push_back({Packet::Kind::kFailed, packet.to, packet.from, packet.call, {}, {}});
+      bag_.push_back({Packet::Kind::kFailed, packet.to, packet.from, packet.call, {}, {}, false});
     }
     return;
   }
@@ -216,6 +303,10 @@ void CoreCluster::DeliverAll() {
     for (auto& [id, node] : nodes_) {
       if (node.core && node.flush) {
         FinishFlush(id);
+        idle = false;
+      }
+      if (node.core && node.download && node.download->complete) {
+        FinishCheck(id);
         idle = false;
       }
     }
@@ -265,6 +356,31 @@ void CoreCluster::FinishFlush(NodeId id) {
   Step(id, Flushed{flush.end, flush.truncations});
 }
 
+void CoreCluster::TakeSnapshot(NodeId id, bool trim) {
+  CoreNode& node = nodes_.at(id);
+  if (!node.core) return;
+  const LogIndex end = node.core->commit_index();
+  if (end <= node.core->snapshot().end) return;
+  const SnapshotId snapshot{end, node.log[static_cast<size_t>(end.value() - 1)].term};
+  trim = trim && end <= node.core->durable_end();
+  if (trim) node.snapshots.clear();
+  if (trim) node.headers.clear();
+  node.snapshots.push_back(snapshot);
+  const auto header = node.core->voter_history().ForSnapshot(end);
+  node.headers[snapshot] = header;
+  if ((header ? *header : config.voters) != VotersBefore(node, static_cast<size_t>(end.value()))) {
+    Violated("I8: a snapshot names other voters than the log that it stands for");
+  }
+  Step(id, SnapshotTaken{snapshot, trim ? end : node.core->log_start()});
+}
+
+void CoreCluster::FinishCheck(NodeId id) {
+  CoreNode& node = nodes_.at(id);
+  if (!node.core || !node.download || !node.download->complete) return;
+  node.download->complete = false;
+  Step(id, SnapshotChecked{node.download->number, !node.download->damaged, node.download->header});
+}
+
 void CoreCluster::SetDisk(NodeId id, Term term, const std::vector<Term>& log) {
   CoreNode& node = nodes_.at(id);
   node.hard = HardState{term, ReplicaKey{}, kNoNode};
@@ -274,6 +390,9 @@ void CoreCluster::SetDisk(NodeId id, Term term, const std::vector<Term>& log) {
                  [](Term wanted, const Entry& entry) { return wanted == entry.term; });
   if (same) return;
   node.log.clear();
+  node.log_start = 0;
+  node.snapshots.clear();
+  node.headers.clear();
   // Equal terms at an index are equal entries, as far as their logs agree before it.
   for (Term entry : log) Append(node, entry, 1000 + node.log.size());
   node.durable = node.log.size();
@@ -286,6 +405,9 @@ void CoreCluster::ReplaceDisk(NodeId id) {
   ++node.disk_number;
   node.hard = HardState{};
   node.log.clear();
+  node.log_start = 0;
+  node.snapshots.clear();
+  node.headers.clear();
   node.durable = 0;
   terms_[id] = Term(0);
 }
@@ -324,7 +446,11 @@ std::string CoreCluster::RemoveVoter(NodeId leader, NodeId id) {
 }
 
 const VoterSet& CoreCluster::VotersOf(const CoreNode& node) const {
-  for (size_t i = node.log.size(); i > 0; --i) {
+  return VotersBefore(node, node.log.size());
+}
+
+const VoterSet& CoreCluster::VotersBefore(const CoreNode& node, size_t end) const {
+  for (size_t i = end; i > 0; --i) {
     if (node.log[i - 1].voters) return *node.log[i - 1].voters;
   }
   return config.voters;
@@ -405,6 +531,13 @@ void CoreCluster::CheckAfterStep(CoreNode& node, const Ready& ready) {
   }
   if (core.log_end().value() != static_cast<int64_t>(node.log.size())) {
     Violated("the core's log end is not the log's");
+  }
+  if (core.log_start().value() != static_cast<int64_t>(node.log_start)) {
+    Violated("the core's log start is not the log's");
+  }
+  if (node.log_start > 0 &&
+      (node.snapshots.empty() || core.log_start() > node.snapshots.back().end)) {
+    Violated("I7: no snapshot at the log's start");
   }
   if (core.role() == Role::kLeader) CheckLeader(node);
   if (dynamic_) CheckVoters(node);

@@ -34,9 +34,15 @@ struct Packet {
   NodeId from, to;
   CallId call{};
   std::variant<std::monostate, VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest,
-               VoteResponse, FetchResponse, BeginTermResponse, EndTermResponse>
+               FetchSnapshotRequest, VoteResponse, FetchResponse, BeginTermResponse,
+               EndTermResponse, FetchSnapshotResponse>
       message;
-  std::vector<Entry> entries;  // of a FetchResponse; each is a batch
+  // Of a FetchResponse; each is a batch. Of a FetchSnapshotResponse: a snapshot is the entries that
+  // made it, one "byte" each.
+  std::vector<Entry> entries;
+  bool damaged = false;  // a piece of a snapshot whose bytes are not what the leader read
+  std::shared_ptr<const VoterSet> header =
+      nullptr;  // of a FetchSnapshotResponse: CoreNode::headers
 };
 
 // One node: what is on its disk, and while it runs, its core.
@@ -45,8 +51,12 @@ struct CoreNode {
   int disk_number = 0;  // how often its disk was replaced
   // Disk.
   HardState hard;
-  std::vector<Entry> log;  // with what is not fsynced
-  size_t durable = 0;      // entries of `log` that survive a crash
+  std::vector<Entry> log;  // with what is not fsynced; below log_start only the tests see it
+  size_t log_start = 0;
+  std::vector<SnapshotId> snapshots;  // durable, oldest first
+  // The voters in the header of each; null: those of the configuration.
+  std::map<SnapshotId, std::shared_ptr<const VoterSet>> headers;
+  size_t durable = 0;  // entries of `log` that survive a crash
   // Memory; core null while down.
   std::unique_ptr<RaftCore> core;
   uint64_t next_request = 1;
@@ -61,6 +71,15 @@ struct CoreNode {
     uint64_t truncations;
   };
   std::optional<PendingFlush> flush;
+  struct Download {
+    uint64_t number = 0;
+    SnapshotId snapshot;
+    std::vector<Entry> entries;
+    bool damaged = false;
+    bool complete = false;  // to be checked
+    std::shared_ptr<const VoterSet> header = nullptr;
+  };
+  std::optional<Download> download;
 };
 
 class CoreCluster {
@@ -74,6 +93,10 @@ class CoreCluster {
   void Tick(NodeId id) { Step(id, quorate::raft::Tick{}); }
   void Propose(NodeId id);      // if it leads
   void FinishFlush(NodeId id);  // the fsync under way, if any, ends
+  // Takes a snapshot at the node's commit index and, with `trim`, deletes the log before it and all
+  // older snapshots. Nothing if there is nothing new.
+  void TakeSnapshot(NodeId id, bool trim = true);
+  void FinishCheck(NodeId id);  // the check of a fetched snapshot, if any, ends
   // A node that is down finds this on its disk: its term, no vote, and a durable log.
   void SetDisk(NodeId id, Term term, const std::vector<Term>& log);
   // A node that is down gets an empty disk, which is another directory: it is no voter any more.
@@ -95,6 +118,8 @@ class CoreCluster {
   ReplicaKey KeyOf(NodeId id) const;
   // The voters by the node's log, committed or not (scenario D12); what the core has to say, too.
   const VoterSet& VotersOf(const CoreNode& node) const;
+  // The same of the log before `end` only.
+  const VoterSet& VotersBefore(const CoreNode& node, size_t end) const;
 
   // Links: a cut one drops what is put on it; a caller learns of it if `notify_broken`.
   void Cut(NodeId a, NodeId b) { cut_[{a, b}] = cut_[{b, a}] = true; }
@@ -117,15 +142,20 @@ class CoreCluster {
   uint64_t steps() const { return steps_; }
   // Committed changes of who votes.
   int64_t changes() const { return changes_; }
+  int64_t installs() const { return installs_; }
   int64_t elections() const { return static_cast<int64_t>(leaders_.size()); }
 
   MonoTime now;
   bool notify_broken = true;
   size_t entries_per_answer = 3;  // what an answer to a fetch carries at most
+  double damage = 0;              // share of the pieces of snapshots that come damaged
   CoreConfig config;              // of the next node that starts; `self` is filled in
 
  private:
   void Carry(CoreNode& node, Ready ready, const Packet* cause);
+  void CarryOutOnDisk(CoreNode& node, const Ready& ready, const Packet* cause);
+  void Install(CoreNode& node, SnapshotId snapshot);
+  void Answer(CoreNode& node, Reply reply);
   void Append(CoreNode& node, Term term, uint64_t value,
               std::shared_ptr<const VoterSet> voters = nullptr);
   void CheckVoters(const CoreNode& node);
@@ -156,6 +186,7 @@ class CoreCluster {
   std::string violation_;
   Ready last_ready_;
   uint64_t steps_ = 0;
+  int64_t installs_ = 0;
 };
 
 }  // namespace quorate::raft

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <variant>
 
 #include "raft/core/messages.h"
@@ -58,6 +59,24 @@ struct Flushed {
   uint64_t truncations = 0;
 };
 
+// A snapshot of this node's own state is durable. What lies before `log_start`, which is the end of
+// this or of an older durable snapshot, is not needed any more.
+// REQUIRES: snapshot.end <= commit_index(); log_start <= snapshot.end and <= durable_end().
+struct SnapshotTaken {
+  SnapshotId snapshot;
+  LogIndex log_start;
+};
+
+// A download came to its end: `ok` if, after its last SnapshotChunk, the snapshot was looked
+// through from end to end, is what it says, and all of it is durable. Not ok at any time: a piece
+// could not be kept, or the whole is damaged.
+struct SnapshotChecked {
+  uint64_t download = 0;
+  bool ok = false;
+  // Those in force at the snapshot's end, by its header; null: those of the configuration.
+  std::shared_ptr<const VoterSet> voters = nullptr;
+};
+
 // The state in Ready::persist is durable and all the rest of that Ready is carried out; restarts
 // the timers, so that a slow disk is not taken for a dead leader (scenario C19).
 struct StatePersisted {};
@@ -80,8 +99,10 @@ struct Shutdown {};
 
 using Event =
     std::variant<Tick, Request<VoteRequest>, Request<FetchRequest>, Request<BeginTermRequest>,
-                 Request<EndTermRequest>, Response<VoteResponse>, Response<FetchResponse>,
-                 Response<BeginTermResponse>, Response<EndTermResponse>, CallFailed, FetchBroken,
-                 Appended, Flushed, StatePersisted, ChangeVoters, ReadBarrier, Shutdown>;
+                 Request<EndTermRequest>, Request<FetchSnapshotRequest>, Response<VoteResponse>,
+                 Response<FetchResponse>, Response<BeginTermResponse>, Response<EndTermResponse>,
+                 Response<FetchSnapshotResponse>, CallFailed, FetchBroken, Appended, Flushed,
+                 SnapshotTaken, SnapshotChecked, StatePersisted, ChangeVoters, ReadBarrier,
+                 Shutdown>;
 
 }  // namespace quorate::raft

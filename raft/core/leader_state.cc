@@ -74,8 +74,10 @@ void LeaderState::NoteFetch(const ReplicaKey& key, LogIndex match_end, LogIndex 
   progress.leader_end_at_last_fetch = log_end;
 }
 
-void LeaderState::NoteContact(const ReplicaKey& key, MonoTime now) {
+void LeaderState::NoteContact(const ReplicaKey& key, MonoTime now,
+                              std::optional<bool> observer_only) {
   ReplicaProgress& progress = ProgressFor(key, now);
+  if (observer_only) progress.observer_only = *observer_only;
   if (progress.key != key) progress.match_end = LogIndex(0);  // another disk: nothing is known
   progress.key = key;
   progress.fetched = true;

@@ -58,8 +58,10 @@ class LeaderState {
   void NoteFetch(const ReplicaKey& key, LogIndex match_end, LogIndex log_end, MonoTime now,
                  bool observer_only = false);
 
-  // `key` lives, but its log does not match (yet).
-  void NoteContact(const ReplicaKey& key, MonoTime now);
+  // `key` lives, but its log does not match (yet), or ends before ours starts. `observer_only` as
+  // in its fetch; nullopt: not said, what is known of it stays.
+  void NoteContact(const ReplicaKey& key, MonoTime now,
+                   std::optional<bool> observer_only = std::nullopt);
 
   // What is known of `key`, voter or not; null if it never fetched in this term.
   const ReplicaProgress* Find(const ReplicaKey& key) const;

@@ -38,6 +38,17 @@ struct HardState {
   bool operator==(const HardState&) const = default;
 };
 
+// Names a snapshot: the state that all records before `end` make (KIP-630). `end` is where a batch
+// ends; `term` is that of the record before it. end 0: no snapshot.
+struct SnapshotId {
+  LogIndex end;
+  Term term;
+  auto operator<=>(const SnapshotId&) const = default;
+  friend std::ostream& operator<<(std::ostream& os, const SnapshotId& id) {
+    return os << id.end << " of term " << id.term;
+  }
+};
+
 // Pre-vote (KIP-996): `term` is the sender's current term, and granting binds nobody.
 // Vote: `term` is the candidate's new term.
 struct VoteRequest {
@@ -76,8 +87,8 @@ enum class FetchOutcome {
   kNotLeader,
   kDiverging,
   kFencedTerm,
-  kWrongCluster,  // made by drivers only
-  kSnapshotNeeded,
+  kWrongCluster,    // made by drivers only
+  kSnapshotNeeded,  // the leader's log does not reach down to where the two logs part
 };
 
 class VoterSet;
@@ -100,9 +111,36 @@ struct FetchResponse {
   LogIndex diverging_end;
   LogIndex commit_index;
   LogIndex log_start;
+  SnapshotId snapshot;             // kSnapshotNeeded: the leader's newest one
   std::vector<BatchSpan> batches;  // the bytes stay with the driver
   uint64_t read_round = 0;
   Endpoint leader_endpoint = {};
+};
+
+// Asks the leader of `term` for a piece of a snapshot that it named in a kSnapshotNeeded.
+struct FetchSnapshotRequest {
+  Term term;
+  ReplicaKey replica;
+  SnapshotId snapshot;
+  int64_t position = 0;   // of the first byte wanted
+  int32_t max_bytes = 0;  // > 0
+};
+
+enum class SnapshotOutcome {
+  kOk,
+  kNotLeader,
+  kFencedTerm,
+  kNotFound,  // the leader has no such snapshot (any more), or cannot read it
+};
+
+struct FetchSnapshotResponse {
+  SnapshotOutcome outcome = SnapshotOutcome::kOk;
+  Term term;
+  NodeId leader = kNoNode;
+  SnapshotId snapshot;
+  int64_t size = 0;  // of the whole snapshot, in bytes
+  int64_t position = 0;
+  int64_t length = 0;  // of this piece; the bytes stay with the driver
 };
 
 struct BeginTermRequest {

@@ -26,6 +26,8 @@ std::string KindOf(const Packet& packet) {
   }
   if (std::holds_alternative<FetchRequest>(packet.message)) return "fetch";
   if (std::holds_alternative<FetchResponse>(packet.message)) return "fetch-answer";
+  if (std::holds_alternative<FetchSnapshotRequest>(packet.message)) return "snapshot";
+  if (std::holds_alternative<FetchSnapshotResponse>(packet.message)) return "snapshot-answer";
   if (std::holds_alternative<BeginTermRequest>(packet.message)) return "begin";
   if (std::holds_alternative<BeginTermResponse>(packet.message)) return "begin-answer";
   if (std::holds_alternative<EndTermRequest>(packet.message)) return "end";
@@ -59,8 +61,22 @@ std::string TextOf(const Packet& packet) {
       case FetchOutcome::kFencedTerm:
         out << ", fenced";
         break;
+      case FetchOutcome::kSnapshotNeeded:
+        out << ", snapshot needed: " << fetched->snapshot;
+        break;
       default:
         out << ", other";
+    }
+  } else if (const auto* wanted = std::get_if<FetchSnapshotRequest>(&packet.message)) {
+    out << ", snapshot " << wanted->snapshot << " from " << wanted->position;
+  } else if (const auto* piece = std::get_if<FetchSnapshotResponse>(&packet.message)) {
+    if (piece->outcome == SnapshotOutcome::kOk) {
+      out << ", snapshot " << piece->snapshot << ": " << piece->length << " from "
+          << piece->position << " of " << piece->size;
+    } else {
+      out << (piece->outcome == SnapshotOutcome::kNotFound    ? ", no such snapshot"
+              : piece->outcome == SnapshotOutcome::kNotLeader ? ", not leader"
+                                                              : ", fenced");
     }
   }
   return out.str();

@@ -161,5 +161,66 @@ TEST(VoterHistory, IsDynamicOnceTheQuorumOrTheFormattingNamedVoters) {  // kraft
   EXPECT_FALSE(upgraded.dynamic());
 }
 
+TEST(VoterHistory, TruncatingTheFrontMakesTheLastSetBeforeItTheBase) {  // KIP-630 and KIP-853
+  const VoterSet two = Three().Without(NodeId(3));
+  const VoterSet four = Three().With({NodeId(4), Uuid({4})}, kAt);
+  VoterHistory history{Three()};
+  history.Append(LogIndex(3), Three());
+  history.Append(LogIndex(5), two);
+  history.Append(LogIndex(9), four);
+  history.TruncateFront(LogIndex(3));  // the record at 3 stays
+  EXPECT_EQ(history.records().size(), 3u);
+  history.TruncateFront(LogIndex(6));
+  EXPECT_EQ(history.base(), two);
+  EXPECT_EQ(history.At(LogIndex(9)), two);
+  EXPECT_EQ(history.latest(), four);
+  history.TruncateTo(LogIndex(9));
+  EXPECT_EQ(history.latest(), two);
+  EXPECT_FALSE(history.latest_index().has_value());
+  EXPECT_TRUE(history.dynamic());  // though no record is left
+}
+
+TEST(VoterHistory, ASnapshotNamesTheVotersInForceAtItsEndUnlessTheConfigurationDoes) {
+  VoterHistory history{Three()};
+  const VoterSet two = Three().Without(NodeId(3));
+  history.Append(LogIndex(5), two);
+  EXPECT_EQ(history.ForSnapshot(LogIndex(5)), nullptr);  // the record at 5 is not in it
+  ASSERT_NE(history.ForSnapshot(LogIndex(6)), nullptr);
+  EXPECT_EQ(*history.ForSnapshot(LogIndex(6)), two);
+  const VoterHistory formatted(Three(), /*dynamic=*/true);
+  ASSERT_NE(formatted.ForSnapshot(LogIndex(1)), nullptr);
+  EXPECT_EQ(*formatted.ForSnapshot(LogIndex(1)), Three());
+}
+
+TEST(TermStarts, KnowsTheTermOfTheRecordBeforeALogThatWasEmptied) {
+  TermStarts terms;
+  terms.Append(Term(1), LogIndex(0));
+  terms.StartAt(LogIndex(10), Term(3));
+  EXPECT_EQ(terms.last_term(), Term(3));
+  EXPECT_EQ(terms.TermAt(LogIndex(9)), Term(3));
+  EXPECT_EQ(terms.TermAt(LogIndex(8)), Term(0));
+  EXPECT_EQ(terms.EndFor(Term(3), LogIndex(10), LogIndex(10)), (TermEnd{Term(3), LogIndex(10)}));
+  EXPECT_EQ(terms.EndFor(Term(2), LogIndex(10), LogIndex(10)), (TermEnd{Term(0), LogIndex(10)}));
+  terms.Append(Term(3), LogIndex(10));
+  terms.Append(Term(5), LogIndex(12));
+  EXPECT_EQ(terms.EndFor(Term(4), LogIndex(10), LogIndex(14)), (TermEnd{Term(3), LogIndex(12)}));
+  terms.TruncateTo(LogIndex(10));
+  EXPECT_EQ(terms.last_term(), Term(3));
+}
+
+TEST(TermStarts, TruncatingTheFrontForgetsAllButTheTermBeforeTheNewStart) {
+  TermStarts terms;
+  terms.Append(Term(1), LogIndex(0));
+  terms.Append(Term(2), LogIndex(4));
+  terms.Append(Term(6), LogIndex(8));
+  terms.TruncateFront(LogIndex(8));
+  EXPECT_EQ(terms.TermAt(LogIndex(6)), Term(0));
+  EXPECT_EQ(terms.TermAt(LogIndex(7)), Term(2));
+  EXPECT_EQ(terms.TermAt(LogIndex(8)), Term(6));
+  terms.TruncateFront(LogIndex(20));
+  EXPECT_EQ(terms.TermAt(LogIndex(19)), Term(6));
+  EXPECT_EQ(terms.size(), 1u);
+}
+
 }  // namespace
 }  // namespace quorate::raft

@@ -14,10 +14,13 @@ RaftCore::RaftCore(const CoreConfig& config, InitialState initial)
       log_start_(initial.log_start),
       log_end_(initial.log_end),
       durable_end_(initial.log_end),
-      commit_(initial.log_start),
+      commit_(std::max(initial.log_start, initial.snapshot.end)),
       term_starts_(std::move(initial.term_starts)),
-      voter_history_(initial.voters ? *std::move(initial.voters) : VoterHistory(config.voters)) {
+      voter_history_(initial.voters ? *std::move(initial.voters) : VoterHistory(config.voters)),
+      snapshot_(initial.snapshot) {
   QCHECK_LE(log_start_, log_end_);
+  QCHECK_LE(snapshot_.end, log_end_);
+  QCHECK(log_start_ == LogIndex(0) || log_start_ <= snapshot_.end);
   role_ = may_campaign() ? Role::kUnattached : Role::kObserver;
 }
 
@@ -283,8 +286,7 @@ MonoTime RaftCore::ElectionDeadline() {
   return now_ + Between(config_.election_timeout, 2 * config_.election_timeout);
 }
 
-CallId RaftCore::Send(
-    NodeId to, std::variant<VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest> message) {
+CallId RaftCore::Send(NodeId to, decltype(OutgoingRequest::message) message) {
   const CallId call{next_call_++};
   ready_.requests.push_back({call, to, std::move(message)});
   return call;

@@ -2,7 +2,8 @@
 //
 // RaftCore decides all that the metadata quorum does: elections, replication by pull, commitment.
 // It is a pure state machine: Step(now, random, event) -> Ready. It holds no record bytes, only
-// where the log starts, ends and is durable and where each term begins.
+// where the log starts, ends and is durable, where each term begins, and which snapshot stands for
+// what the log lacks.
 //
 //   log start          commit           durable end        log end
 //      v                  v                  v                v
@@ -11,8 +12,8 @@
 // Thread-compatible: owned by the Raft loop, through its driver (raft/raft_node.h).
 // Invariants: term and commit index never go back; per term at most one vote; commit <= log end;
 // a leader never truncates; the voters are those of the last voters record in the log, committed or
-// not, and at most one such record is not committed.
-// Source: Ongaro's dissertation, chapters 3, 4, 6 and 9.6; KIP-595, KIP-853, KIP-996.
+// not, or of the snapshot before it, and at most one such record is not committed.
+// Source: Ongaro's dissertation, chapters 3, 4, 5, 6 and 9.6; KIP-595, KIP-630, KIP-853, KIP-996.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@
 #include "raft/core/leader_state.h"
 #include "raft/core/ready.h"
 #include "raft/core/role.h"
+#include "raft/core/snapshot_download.h"
 #include "raft/core/term_starts.h"
 #include "raft/core/vote_tally.h"
 #include "raft/core/voter_history.h"
@@ -84,8 +86,13 @@ class RaftCore {
   uint64_t truncations() const { return truncations_; }
   // Null unless leader.
   const LeaderState* leader_state() const { return leader_ ? &*leader_ : nullptr; }
-  // The fetch that waits for its answer; any other one may be cancelled.
+  // The fetch (of records or of a snapshot) that waits for its answer; any other one may be
+  // cancelled.
   std::optional<CallId> fetch_in_flight() const { return fetcher_.in_flight; }
+  // The newest snapshot; end 0 if there is none.
+  const SnapshotId& snapshot() const { return snapshot_; }
+  // The download under way; what was kept of any other one can go.
+  std::optional<uint64_t> snapshot_download() const;
 
  private:
   friend class RaftCorePeer;  // tests/search: normalises and compares states
@@ -118,8 +125,7 @@ class RaftCore {
   bool IsPlausibleLeader(NodeId node) const;
   Micros Between(Micros low, Micros high);
   MonoTime ElectionDeadline();  // now + [1, 2) election timeouts
-  CallId Send(NodeId to,
-              std::variant<VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest> message);
+  CallId Send(NodeId to, decltype(OutgoingRequest::message) message);
   void Note(std::string text);
 
   // --- raft_core_election.cc: prospective, candidate, votes, begin and end of terms ---
@@ -158,12 +164,14 @@ class RaftCore {
   void Handle(const Response<FetchResponse>& event);
   void HandleFetchOk(const FetchResponse& response);
   void HandleDiverging(const FetchResponse& response);
-  void HandleNotLeader(const FetchResponse& response);
+  void HandleNotLeader(NodeId leader);
   void HandleFetchFailed();
   bool CheckSpans(const FetchResponse& response);
   void NoteLeaderAnswered();
   void NoteReadRound(const FetchResponse& response);
   void MaybeFetch();
+  // Nothing is to be fetched for now, but the leader shall know that this node lives.
+  bool OnlySignsOfLife() const;
   // When MaybeFetch has to be called again though nothing else happens; Max() if not at all.
   MonoTime NextFetchAt() const;
   void FetcherTick();
@@ -171,6 +179,19 @@ class RaftCore {
   NodeId NextToAsk(NodeId after);
   std::vector<NodeId> NodesToAsk() const;
   static bool IsBootstrap(NodeId node) { return node < kNoNode; }
+
+  // --- raft_core_snapshot.cc: snapshots taken, served, fetched and installed ---
+  void Handle(const SnapshotTaken& event);
+  void Handle(const SnapshotChecked& event);
+  void Handle(const Request<FetchSnapshotRequest>& event);
+  void Handle(const Response<FetchSnapshotResponse>& event);
+  void HandleSnapshotNeeded(const FetchResponse& response);
+  void HandleChunk(const FetchSnapshotResponse& response);
+  // The download under way is from the leader we follow now.
+  bool IsDownloading() const;
+  void FetchChunk();
+  // `voters`: of the snapshot's header, as in SnapshotChecked. REQUIRES: snapshot.end > commit.
+  void Install(SnapshotId snapshot, const std::shared_ptr<const VoterSet>& voters);
 
   const CoreConfig config_;
   const bool electable_;  // is or may become a voter: acknowledges only what is durable
@@ -184,6 +205,7 @@ class RaftCore {
   TermStarts term_starts_;
   VoterHistory voter_history_;
   uint64_t truncations_ = 0;
+  SnapshotId snapshot_;  // newest; log_start_ <= end <= commit_ unless end is 0
 
   MonoTime now_;
   SeededRandom random_{0};  // reseeded at each step
@@ -203,6 +225,9 @@ class RaftCore {
   VoteTally tally_;                    // prospective, candidate
   std::optional<LeaderState> leader_;  // leader
   FetcherState fetcher_;               // follower, observer
+  // Outlives lost links and changes of role in its term: what has come is not fetched again.
+  std::optional<SnapshotDownload> download_;
+  uint64_t downloads_ = 0;
 };
 
 }  // namespace quorate::raft

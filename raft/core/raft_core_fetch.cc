@@ -11,34 +11,40 @@ namespace quorate::raft {
 void RaftCore::MaybeFetch() {
   if (fetcher_.in_flight || fetcher_.source == kNoNode) return;
   if (now_ < fetcher_.retry_at && fetcher_.retry_at != MonoTime::Max()) return;
+  if (IsDownloading() && !download_->checking) return FetchChunk();
   // A voter (or who may become one) acknowledges by its fetch index, so it waits for its own fsync;
   // only if that takes long does it show, with what is durable, that it lives (scenario C19).
-  const bool waits_for_fsync = electable_ && durable_end_ < log_end_;
-  if (waits_for_fsync && now_ < fetcher_.last_answer + config_.fetch_timeout / 4) return;
+  const bool sign_of_life = OnlySignsOfLife();
+  if (sign_of_life && now_ < fetcher_.last_answer + config_.fetch_timeout / 4) return;
 
   FetchRequest request;
   request.term = hard_.term;
   request.replica = config_.self;
-  request.fetch_index = waits_for_fsync ? durable_end_ : log_end_;
+  request.fetch_index = sign_of_life ? durable_end_ : log_end_;
   request.last_fetched_term =
-      request.fetch_index > log_start_ ? term_starts_.TermAt(request.fetch_index - 1) : Term(0);
+      request.fetch_index > LogIndex(0) ? term_starts_.TermAt(request.fetch_index - 1) : Term(0);
   request.known_commit = commit_;
   request.observer_only = !electable_;
   request.read_round = fetcher_.read_round;
   // A bootstrap address is asked only who leads.
-  if (!waits_for_fsync && !IsBootstrap(fetcher_.source)) {
+  if (!sign_of_life && !IsBootstrap(fetcher_.source)) {
     request.max_wait_ms = static_cast<int32_t>(config_.fetch_wait / Millis(1));
     request.max_bytes = config_.fetch_bytes;
   }
   fetcher_.fetch_index = request.fetch_index;
-  fetcher_.sign_of_life = waits_for_fsync;
+  fetcher_.sign_of_life = sign_of_life;
   fetcher_.retry_at = MonoTime::Max();
   fetcher_.in_flight = Send(fetcher_.source, request);
 }
 
+bool RaftCore::OnlySignsOfLife() const {
+  const bool waits_for_fsync = electable_ && durable_end_ < log_end_;
+  return waits_for_fsync || (IsDownloading() && download_->checking);
+}
+
 MonoTime RaftCore::NextFetchAt() const {
   if (fetcher_.in_flight) return MonoTime::Max();
-  if (!electable_ || durable_end_ == log_end_) return fetcher_.retry_at;
+  if (!OnlySignsOfLife()) return fetcher_.retry_at;
   const MonoTime sign_of_life = fetcher_.last_answer + config_.fetch_timeout / 4;
   return fetcher_.retry_at == MonoTime::Max() ? sign_of_life
                                               : std::max(fetcher_.retry_at, sign_of_life);
@@ -77,12 +83,9 @@ void RaftCore::Handle(const Response<FetchResponse>& event) {
     case FetchOutcome::kDiverging:
       return HandleDiverging(response);
     case FetchOutcome::kNotLeader:
-      return HandleNotLeader(response);
+      return HandleNotLeader(response.leader);
     case FetchOutcome::kSnapshotNeeded:
-      ready_.snapshot_needed = true;
-      NoteLeaderAnswered();
-      fetcher_.retry_at = now_ + config_.fetch_timeout / 2;
-      return;
+      return HandleSnapshotNeeded(response);
     case FetchOutcome::kFencedTerm:
     case FetchOutcome::kWrongCluster:
       return HandleFetchFailed();
@@ -173,7 +176,7 @@ void RaftCore::HandleDiverging(const FetchResponse& response) {
   MaybeFetch();
 }
 
-void RaftCore::HandleNotLeader(const FetchResponse& response) {
+void RaftCore::HandleNotLeader(NodeId leader) {
   if (may_campaign()) {
     // Of this term, and leads no more: it resigned.
     const NodeId gone = fetcher_.source;
@@ -182,11 +185,11 @@ void RaftCore::HandleNotLeader(const FetchResponse& response) {
     ended_leader_ = gone;
     return;
   }
-  if (IsPlausibleLeader(response.leader) && response.leader != fetcher_.source) {
-    hard_.leader = response.leader;
+  if (IsPlausibleLeader(leader) && leader != fetcher_.source) {
+    hard_.leader = leader;
     const Micros delay = failures_ == 0 ? Micros(0) : config_.unreachable_delay_min;
     ++failures_;
-    return ObserveFrom(response.leader, now_ + delay);
+    return ObserveFrom(leader, now_ + delay);
   }
   HandleFetchFailed();
 }

@@ -85,6 +85,10 @@ absl::Status RaftCore::CheckVoterChange(const VoterSet& next, MonoTime now) cons
       return absl::InvalidArgumentError(absl::StrFormat(
           "node %d is no controller: process.roles has to name that role", node.value()));
     }
+    if (progress->match_end < log_start_) {
+      return absl::UnavailableError(absl::StrFormat(
+          "node %d is still fetching a snapshot: try again when it has caught up", node.value()));
+    }
     if (log_end_ - progress->match_end > config_.add_voter_lag) {
       return absl::UnavailableError(
           absl::StrFormat("node %d lags %d records behind: try again when it has caught up",
@@ -175,7 +179,7 @@ void RaftCore::Handle(const Request<FetchRequest>& event) {
     ConfirmReads();
   }
   if (request.fetch_index < log_start_) {
-    leader_->NoteContact(request.replica, now_);
+    leader_->NoteContact(request.replica, now_, request.observer_only);
     return AnswerFetchWith(event.id, FetchOutcome::kSnapshotNeeded);
   }
   if (config_.bugs.trust_unverified_fetch) {
@@ -183,8 +187,13 @@ void RaftCore::Handle(const Request<FetchRequest>& event) {
     MaybeAdvanceCommit();
   }
   const TermEnd known = term_starts_.EndFor(request.last_fetched_term, log_start_, log_end_);
+  if (known.term == Term(0) && log_start_ > LogIndex(0)) {
+    // Where the logs part lies before our log's start. An unknown term is no match (scenario C16).
+    leader_->NoteContact(request.replica, now_, request.observer_only);
+    return AnswerFetchWith(event.id, FetchOutcome::kSnapshotNeeded);
+  }
   if (known.term != request.last_fetched_term || known.end < request.fetch_index) {
-    leader_->NoteContact(request.replica, now_);
+    leader_->NoteContact(request.replica, now_, request.observer_only);
     return AnswerFetchWith(event.id, FetchOutcome::kDiverging, known);
   }
   // (term, index) is in our log: so is all before it, and nothing beyond it is believed (A21).
@@ -233,6 +242,7 @@ void RaftCore::AnswerFetchWith(RequestId id, FetchOutcome outcome, TermEnd diver
   answer.response.diverging_end = diverging.end;
   answer.response.log_start = log_start_;
   answer.response.read_round = leader_ ? leader_->read_round() : 0;
+  if (outcome == FetchOutcome::kSnapshotNeeded) answer.response.snapshot = snapshot_;
   ready_.replies.push_back({id, std::move(answer)});
 }
 

@@ -51,8 +51,13 @@ void Act(CoreCluster& cluster, int crashes_per_1000, int duplicates_per_1000) {
     }
   } else if (dice < 200) {
     cluster.Heal();
-  } else if (dice < 280) {
+  } else if (dice < 260) {
     cluster.Propose(AnyNode(cluster));
+  } else if (dice < 285) {
+    const NodeId id = AnyNode(cluster);
+    if (cluster.damage >= 0) cluster.TakeSnapshot(id, random.Chance(0.7));
+  } else if (dice < 300) {
+    cluster.FinishCheck(AnyNode(cluster));
   } else if (dice < 400) {
     cluster.FinishFlush(AnyNode(cluster));
   } else if (!cluster.bag().empty()) {
@@ -116,6 +121,7 @@ void ActOnVoters(CoreCluster& cluster) {
 struct Totals {
   uint64_t steps = 0;
   int64_t changes = 0;  // voters records that were committed
+  int64_t installs = 0;
   int64_t committed = 0;
   int64_t elections = 0;
 };
@@ -132,6 +138,7 @@ std::string RunSeed(uint64_t seed, const BugSwitches& bugs, int actions, bool li
   const int crashes = static_cast<int>(choice.Below(40));
   const int duplicates = static_cast<int>(choice.Below(100));
   if (dynamic) actions *= 4;  // a change takes a while
+  cluster.damage = choice.Chance(0.3) ? -1 : choice.Chance(0.5) ? 0 : 0.1;  // < 0: no snapshots
   for (int i = 0; i < actions && cluster.violation().empty(); ++i) {
     Act(cluster, crashes, duplicates);
     if (dynamic && cluster.random().Chance(0.15)) ActOnVoters(cluster);
@@ -139,6 +146,7 @@ std::string RunSeed(uint64_t seed, const BugSwitches& bugs, int actions, bool li
   if (liveness && cluster.violation().empty()) {
     cluster.Heal();
     cluster.notify_broken = true;
+    cluster.damage = 0;
     for (auto& [id, node] : cluster.nodes()) {
       if (!node.core) cluster.Start(id);
     }
@@ -156,6 +164,7 @@ std::string RunSeed(uint64_t seed, const BugSwitches& bugs, int actions, bool li
     }
   }
   totals->steps += cluster.steps();
+  totals->installs += cluster.installs();
   totals->committed += cluster.committed().value();
   totals->elections += cluster.elections();
   totals->changes += cluster.changes();
@@ -174,9 +183,10 @@ TEST(RandomSchedule, InvariantsHoldAfterEveryStep) {
   EXPECT_GT(totals.elections, kSeeds);
   EXPECT_GT(totals.committed, 2 * kSeeds);
   EXPECT_GT(totals.changes, kSeeds / 10);
+  EXPECT_GT(totals.installs, kSeeds / 50);
   std::cout << kSeeds << " seeds, " << totals.steps << " core steps, " << totals.elections
             << " elections, " << totals.committed << " entries committed, " << totals.changes
-            << " of them changes of voters\n";
+            << " of them changes of voters, " << totals.installs << " snapshots installed\n";
 }
 
 // The first seed that shows a violation, or -1.

@@ -30,7 +30,8 @@ struct LeaderChangeRecord {
 struct OutgoingRequest {
   CallId call{};
   NodeId to = kNoNode;
-  std::variant<VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest> message;
+  std::variant<VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest, FetchSnapshotRequest>
+      message;
 };
 
 // The answer to a fetch. If `with_records`, the driver adds whole batches from `fetch_index`,
@@ -42,9 +43,26 @@ struct FetchAnswer {
   int32_t max_bytes = 0;
 };
 
+// The answer to a fetch of a snapshot. If `with_bytes`, the driver adds a piece of the snapshot
+// from response.position on, at most `max_bytes` long, or turns the outcome to kNotFound.
+struct SnapshotAnswer {
+  FetchSnapshotResponse response;
+  bool with_bytes = false;
+  int32_t max_bytes = 0;
+};
+
 struct Reply {
   RequestId id{};
-  std::variant<VoteResponse, FetchAnswer, BeginTermResponse, EndTermResponse> message;
+  std::variant<VoteResponse, FetchAnswer, BeginTermResponse, EndTermResponse, SnapshotAnswer>
+      message;
+};
+
+// A piece of a snapshot that is being fetched.
+struct SnapshotChunk {
+  uint64_t download = 0;  // names the download; pieces of different ones are never put together
+  SnapshotId snapshot;
+  int64_t position = 0;  // where the piece belongs; 0: the file begins anew
+  bool last = false;     // the snapshot is complete: to be checked, then event SnapshotChecked
 };
 
 struct RoleChange {
@@ -65,6 +83,13 @@ struct Ready {
   std::optional<HardState> persist;
   // 2. The log is cut to this end.
   std::optional<LogIndex> truncate_to;
+  // The snapshot that was checked becomes this replica's newest, durably, and the log is emptied:
+  // it starts and ends where the snapshot ends. After a crash either nothing or all of it happened.
+  std::optional<SnapshotId> install_snapshot;
+  // The log starts here: what lies before is deleted.
+  std::optional<LogIndex> delete_before;
+  // The bytes of the FetchSnapshotResponse of this Step are kept.
+  std::optional<SnapshotChunk> write_chunk;
   // 3. The batches of the FetchResponse of this Step are appended, all of them; then flushed.
   bool append_fetched = false;
   // 4. Appended at the log's end as a control batch of one record; then flushed.
@@ -83,8 +108,6 @@ struct Ready {
   std::vector<ReadOutcome> reads;
   // 9. For the log file of a person: what a peer sent that was refused, or an oddity.
   std::string note;
-  // This replica lies behind the leader's log start: it cannot catch up without a snapshot.
-  bool snapshot_needed = false;
   // When the core wants a Tick at the latest; MonoTime::Max() = not at all.
   MonoTime wake_at = MonoTime::Max();
 };

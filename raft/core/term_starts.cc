@@ -20,6 +20,22 @@ void TermStarts::TruncateTo(LogIndex end) {
   while (!starts_.empty() && starts_.back().index >= end) starts_.pop_back();
 }
 
+void TermStarts::StartAt(LogIndex start, Term term) {
+  QCHECK_GT(start, LogIndex(0));
+  QCHECK_GT(term, Term(0));
+  starts_.clear();
+  starts_.push_back({term, start - 1});
+}
+
+void TermStarts::TruncateFront(LogIndex start) {
+  QCHECK_GT(start, LogIndex(0));
+  auto after = std::upper_bound(starts_.begin(), starts_.end(), start - 1,
+                                [](LogIndex value, const Start& s) { return value < s.index; });
+  QCHECK(after != starts_.begin());
+  starts_.erase(starts_.begin(), std::prev(after));
+  starts_.front().index = start - 1;
+}
+
 Term TermStarts::TermAt(LogIndex index) const {
   auto after =
       std::upper_bound(starts_.begin(), starts_.end(), index,

@@ -1,7 +1,9 @@
 #include "raft/core/voter_history.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
+#include <utility>
 
 #include "base/check.h"
 
@@ -14,6 +16,20 @@ void VoterHistory::Append(LogIndex index, VoterSet voters) {
 
 void VoterHistory::TruncateTo(LogIndex end) {
   while (!records_.empty() && records_.back().index >= end) records_.pop_back();
+}
+
+void VoterHistory::TruncateFront(LogIndex start) {
+  size_t gone = 0;
+  while (gone < records_.size() && records_[gone].index < start) ++gone;
+  if (gone == 0) return;
+  base_ = std::move(records_[gone - 1].voters);
+  base_is_dynamic_ = true;
+  records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(gone));
+}
+
+std::shared_ptr<const VoterSet> VoterHistory::ForSnapshot(LogIndex end) const {
+  const bool dynamic = base_is_dynamic_ || (!records_.empty() && records_.front().index < end);
+  return dynamic ? std::make_shared<const VoterSet>(At(end)) : nullptr;
 }
 
 const VoterSet& VoterHistory::At(LogIndex end) const {

@@ -35,6 +35,14 @@ class RecordingListener final : public MetadataListener {
       for (const std::string& record : batch->records) records.push_back(record);
     }
   }
+  void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>& snapshot) override {
+    EXPECT_GT(snapshot->end, next);
+    next = snapshot->end;
+    records = snapshot->records;
+    ++snapshots;
+  }
+  // The state is all records there ever were.
+  std::shared_ptr<const SnapshotState> state() const;
   void OnLeaderChange(const QuorumLeader& leader) override { leaders.push_back(leader); }
   void OnBecomeActive(Term term) override {
     active.push_back(term);
@@ -42,12 +50,43 @@ class RecordingListener final : public MetadataListener {
   }
 
   LogIndex next;  // end of what was heard
+  int snapshots = 0;
   std::vector<std::shared_ptr<const MetadataBatch>> batches;
   std::vector<std::string> records;
   std::vector<QuorumLeader> leaders;
   std::vector<Term> active;
   std::function<void(Term)> on_active;
 };
+
+class RecordsState final : public SnapshotState {
+ public:
+  RecordsState(LogIndex end, Term term, std::vector<std::string> records)
+      : end_(end), term_(term), records_(std::move(records)) {}
+  LogIndex end() const override { return end_; }
+  Term term() const override { return term_; }
+  absl::Status Write(
+      size_t max_batch_bytes,
+      absl::FunctionRef<absl::Status(std::vector<std::string>)> sink) const override {
+    for (size_t i = 0; i < records_.size(); i += 3) {
+      std::vector<std::string> batch(
+          records_.begin() + static_cast<std::ptrdiff_t>(i),
+          records_.begin() + static_cast<std::ptrdiff_t>(std::min(i + 3, records_.size())));
+      const absl::Status taken = sink(std::move(batch));
+      if (!taken.ok()) return taken;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  LogIndex end_;
+  Term term_;
+  std::vector<std::string> records_;
+};
+
+inline std::shared_ptr<const SnapshotState> RecordingListener::state() const {
+  if (batches.empty()) return nullptr;
+  return std::make_shared<const RecordsState>(next, batches.back()->term, records);
+}
 
 class TestCluster {
  public:
@@ -126,6 +165,9 @@ class TestCluster {
     own.endpoint = node.endpoint;
     own.cluster_id = cluster_ids.contains(node.id) ? cluster_ids[node.id] : "cluster";
     own.metadata_directory = "/meta";
+    if (takes_snapshots) {
+      own.snapshot_state = [listener = node.listener.get()] { return listener->state(); };
+    }
     own.on_fatal = [&node](const absl::Status& status) { node.fatal.push_back(status); };
     auto raft = RaftNode::Open(own, {node.loop.get(), node.pool.get(), &node.files,
                                      node.server.get(), node.client.get(), node.random.get()});
@@ -213,6 +255,7 @@ class TestCluster {
   RaftConfig config;
   std::map<NodeId, LogIndex> delivery_starts;  // of the next Start, where not the log's
   std::map<NodeId, std::string> cluster_ids;   // of nodes that think they belong elsewhere
+  bool takes_snapshots = false;
   std::map<NodeId, std::unique_ptr<Node>> nodes;
 };
 

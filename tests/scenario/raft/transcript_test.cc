@@ -17,18 +17,23 @@
 //                                (none: the log that it had)
 //   replace N                    a node that is down gets another, empty disk
 //   shutdown N                   clean
+//   snapshot N                   node N takes one of what is committed, and the log before it goes
+//   snapshot-only N              the same, the log stays
+//   damage 0|1                   whether pieces of snapshots come damaged
 //   show                         one line per node: role, term, leader, terms of its log (what
-//                                stands behind a bar is not fsynced), commit
+//                                stands behind a bar is not fsynced; [N:] if it starts at N),
+//                                commit, snapshots
 //   votes                        one line per node: term and vote on its disk
 //
 // Step by step:
 //   wait MS                      time passes
 //   tick N [MS]                  3 s (or so many ms) pass, then node N looks at its timers
 //   flush N                      its fsync ends
+//   check N                      its check of a fetched snapshot ends
 //   answers N                    from now on an answer to a fetch carries at most N records
 //   pass KIND A B                the oldest such message arrives; KIND: prevote, vote, fetch,
-//   begin,
-//                                end, each also with -answer; failure (of a call of B to A)
+//                                snapshot, begin, end, each also with -answer; failure (of a call
+//                                of B to A)
 //   copy KIND A B                the same, and it stays under way
 //   lose KIND A B                it never arrives
 //   net [KIND]                   what is under way, oldest first
@@ -61,10 +66,12 @@ std::string Show(CoreCluster& cluster) {
           << node.core->leader();
     }
     out << ", log";
-    for (size_t i = 0; i < node.log.size(); ++i) {
+    if (node.log_start > 0) out << " [" << node.log_start << ":]";
+    for (size_t i = node.log_start; i < node.log.size(); ++i) {
       out << (i == node.durable ? " | " : " ") << node.log[i].term;
     }
     if (node.core) out << ", commit " << node.core->commit_index();
+    for (const SnapshotId& snapshot : node.snapshots) out << ", snapshot " << snapshot;
     out << "\n";
   }
   return out.str();
@@ -153,6 +160,12 @@ bool Act(CoreCluster& c, const std::string& verb, int first, int second) {
     c.DeliverAll();
   } else if (verb == "flush") {
     c.FinishFlush(node);
+  } else if (verb == "snapshot" || verb == "snapshot-only") {
+    c.TakeSnapshot(node, verb == "snapshot");
+  } else if (verb == "check") {
+    c.FinishCheck(node);
+  } else if (verb == "damage") {
+    c.damage = first;
   } else if (verb == "answers") {
     c.entries_per_answer = static_cast<size_t>(first);
   } else if (verb == "isolate") {
@@ -263,8 +276,8 @@ TEST(RaftTranscripts, EachShowsWhatItSays) {
     ASSERT_TRUE(text.ok()) << text.status();
     EXPECT_TRUE(text->starts_with("# ")) << name << " does not say what it shows";
     const std::string replayed = Replay(*text);
-    for (const char* wrong :
-         {"unknown command", "no such message", "\nI1", "\nI3", "\nI4", "\nI5", "\nI8", "\nI9"}) {
+    for (const char* wrong : {"unknown command", "no such message", "\nI1", "\nI3", "\nI4", "\nI5",
+                              "\nI6", "\nI7", "\nI8", "\nI9", "\nE7", "\nE11"}) {
       EXPECT_EQ(replayed.find(wrong), std::string::npos) << name << ": " << wrong;
     }
     if (rewrite != nullptr) {

@@ -72,7 +72,8 @@ Event EventOf(const Packet& packet) {
   return std::visit(
       [&packet](const auto& m) -> Event {
         using M = std::decay_t<decltype(m)>;
-        if constexpr (kIsOneOf<M, VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest>) {
+        if constexpr (kIsOneOf<M, VoteRequest, FetchRequest, BeginTermRequest, EndTermRequest,
+                               FetchSnapshotRequest>) {
           return Request<M>{RequestId{1}, m};
         } else if constexpr (std::is_same_v<M, std::monostate>) {
           return CallFailed{packet.call, packet.from};

@@ -24,6 +24,7 @@
 #include "tests/sim/checkers/records_checker.h"
 #include "tests/sim/checkers/recovery_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
+#include "tests/sim/checkers/snapshot_checker.h"
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/vote_checker.h"
 #include "tests/sim/checkers/voter_set_checker.h"
@@ -239,6 +240,45 @@ TEST_F(CheckersTest, ATermThatGoesBack) {
   EXPECT_EQ(Found(), "");
   checker.OnTerm(1, 3, 4, false);
   EXPECT_EQ(Found(), "term");
+}
+
+TEST_F(CheckersTest, ALogThatStartsWhereNoSnapshotEnds) {
+  SnapshotChecker checker(verdict_);
+  checker.OnLog(1, 1, 0, 10, {});
+  checker.OnLog(1, 1, 20, 40, {{20, 1}, {35, 2}});
+  EXPECT_EQ(Found(), "");
+  checker.OnLog(2, 1, 30, 40, {{35, 2}});
+  EXPECT_EQ(Found(), "snapshot");
+}
+
+TEST_F(CheckersTest, ASnapshotOfWhatIsNotCommitted) {
+  SnapshotChecker checker(verdict_);
+  checker.OnLog(1, 1, 0, 34, {{35, 2}});
+  EXPECT_EQ(Found(), "snapshot");
+}
+
+TEST_F(CheckersTest, ASnapshotThatIsGone) {
+  SnapshotChecker checker(verdict_);
+  checker.OnLog(1, 1, 20, 40, {{20, 1}, {35, 2}});
+  checker.OnLog(1, 2, 20, 40, {{20, 1}});  // Another process may have set a damaged one aside.
+  EXPECT_EQ(Found(), "");
+  checker.OnLog(1, 1, 20, 40, {{20, 1}});
+  EXPECT_EQ(Found(), "snapshot");
+}
+
+TEST_F(CheckersTest, SnapshotsOfOneIndexAndTwoTerms) {
+  SnapshotChecker checker(verdict_);
+  checker.OnLog(1, 1, 0, 40, {{35, 2}});
+  checker.OnLog(2, 1, 0, 40, {{35, 3}});
+  EXPECT_EQ(Found(), "snapshot");
+}
+
+TEST_F(CheckersTest, AStateFromASnapshotThatIsNotItsContents) {
+  SnapshotChecker checker(verdict_);
+  checker.OnRestored(1, 35, "ab", "ab");
+  EXPECT_EQ(Found(), "");
+  checker.OnRestored(1, 35, "ab", "ac");
+  EXPECT_EQ(Found(), "snapshot");
 }
 
 TEST_F(CheckersTest, ALeaderWithoutWhatWasAcknowledged) {

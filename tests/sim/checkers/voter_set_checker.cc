@@ -13,10 +13,26 @@ void VoterSetChecker::Add(const raft::RaftCore& core, const std::string& what) {
 
 void VoterSetChecker::OnCore(const raft::RaftCore& core, bool persisting) {
   CheckCommitted(core);
+  CheckSnapshot(core);
   if (!persisting) CheckVote(core);
   const raft::Role role = core.role();
   const bool campaigns = role == raft::Role::kCandidate || role == raft::Role::kProspective;
   if (campaigns && !core.may_campaign()) Add(core, "campaigns, and is no voter");
+}
+
+// Its header is where the set comes from if the log's records are gone.
+void VoterSetChecker::CheckSnapshot(const raft::RaftCore& core) {
+  const LogIndex end = core.snapshot().end;
+  LogIndex& checked = checked_snapshots_[core.config().self];
+  if (end == checked || !core.voter_history().dynamic()) return;
+  checked = end;
+  const auto behind = committed_.lower_bound(end);
+  if (behind == committed_.begin()) return;
+  const raft::VoterSet& found = core.voter_history().At(end);
+  const auto& [index, voters] = *std::prev(behind);
+  if (found == voters) return;
+  Add(core, absl::StrFormat("the voters by the snapshot at %d are %s, those committed at %d %s",
+                            end.value(), found.ToString(), index.value(), voters.ToString()));
 }
 
 void VoterSetChecker::CheckCommitted(const raft::RaftCore& core) {

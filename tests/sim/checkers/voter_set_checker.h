@@ -5,9 +5,9 @@
 //   * What is committed at an index is the same set on all nodes.
 //   * Committed sets differ from the one before by one voter at most.
 //   * A leader has at most one set that it does not know as committed.
-//   * A voter, that is a node with its disk, votes for one candidate in a term, whatever happened
-//   to
+//   * A voter, that is a node with its disk, votes for one candidate in a term, whatever became of
 //     its processes; and only a voter campaigns.
+//   * Who has a snapshot has, at its end, the set that was committed last before it (D7).
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,15 @@ class VoterSetChecker {
 
  private:
   void CheckCommitted(const raft::RaftCore& core);
+  void CheckSnapshot(const raft::RaftCore& core);
   void CheckVote(const raft::RaftCore& core);
   void Add(const raft::RaftCore& core, const std::string& what);
 
   Verdict& verdict_;
   std::map<LogIndex, raft::VoterSet> committed_;
   std::map<std::pair<raft::ReplicaKey, Term>, raft::ReplicaKey> votes_;
-  std::map<raft::ReplicaKey, LogIndex> checked_;  // records before it were compared
+  std::map<raft::ReplicaKey, LogIndex> checked_;            // records before it were compared
+  std::map<raft::ReplicaKey, LogIndex> checked_snapshots_;  // the one that ends there was
 };
 
 }  // namespace quorate::sim

@@ -91,6 +91,14 @@ void MakeSparse(Random& random, Scenario* scenario) {
   scenario->rewind_pause = Micros(minutes(30));
 }
 
+// From 20 to 200 records or so between snapshots, in pieces of one to a few batches.
+void DecideSnapshots(Scenario* scenario) {
+  SeededRandom random(scenario->seed ^ 0x5a4954u);  // of its own: recorded seeds stay what they are
+  if (random.Chance(0.5)) return;
+  scenario->snapshot_bytes = random.Between(2'000, 20'000);
+  scenario->snapshot_piece_bytes = random.Between(256, 4'000);
+}
+
 }  // namespace
 
 const char* ProfileName(Profile profile) {
@@ -213,6 +221,7 @@ Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options) {
   DecideFaults(random, options, &scenario);
   if (random.Chance(0.4)) scenario.group_members = static_cast<int>(random.Between(1, 3));
   if (options.profile == Profile::kSparse) MakeSparse(random, &scenario);
+  DecideSnapshots(&scenario);
   return scenario;
 }
 

@@ -137,6 +137,10 @@ struct Scenario {
   Micros abort_at{0};           // ScenarioOptions::abort_at
   double points_share = 0;      // chance of each BUGGIFY point to be on
   int64_t replica_lag_ms = 0;
+  // Bytes of the metadata log between two snapshots, and how many bytes of one go into an answer;
+  // 0: as by default, which no run reaches.
+  int64_t snapshot_bytes = 0;
+  int64_t snapshot_piece_bytes = 0;
   FaultPlan faults;
   raft::BugSwitches raft_bugs;
   BugSwitches broker_bugs;

@@ -54,24 +54,35 @@ std::string SimNode::Properties() const {
     voters += HostOf(NodeId(i)) + ":9093";
   }
   const char* key = dynamic ? "controller.quorum.bootstrap.servers" : "controller.quorum.voters";
+  std::string snapshots;
+  if (around_.scenario.snapshot_bytes > 0) {
+    snapshots = absl::StrFormat(
+        "metadata.log.max.record.bytes.between.snapshots=%d\n"
+        "metadata.max.retention.bytes=0\n"
+        "quorate.metadata.snapshot.piece.bytes=%d\n",
+        around_.scenario.snapshot_bytes, around_.scenario.snapshot_piece_bytes);
+  }
   return absl::StrFormat(
-      "process.roles=broker,controller\n"
-      "node.id=%d\n"
-      "listeners=PLAINTEXT://%s:9092,CONTROLLER://%s:9093\n"
-      "controller.listener.names=CONTROLLER\n"
-      "%s=%s\n"
-      "quorate.internal.listener=%s:9094\n"
-      "quorate.allow.insecure.listeners=true\n"
-      "log.dirs=%s\n"
-      "auto.create.topics.enable=false\n"
-      "min.insync.replicas=2\n"
-      "offsets.topic.num.partitions=2\n"
-      "offsets.topic.replication.factor=3\n"
-      "group.min.session.timeout.ms=1000\n"
-      "replica.lag.time.max.ms=%d\n%s",
-      id_.value(), host_, host_, key, voters, host_, kDirectory, around_.scenario.replica_lag_ms,
-      around_.scenario.two_disks ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
-                                 : "");
+             "process.roles=broker,controller\n"
+             "node.id=%d\n"
+             "listeners=PLAINTEXT://%s:9092,CONTROLLER://%s:9093\n"
+             "controller.listener.names=CONTROLLER\n"
+             "%s=%s\n"
+             "quorate.internal.listener=%s:9094\n"
+             "quorate.allow.insecure.listeners=true\n"
+             "log.dirs=%s\n"
+             "auto.create.topics.enable=false\n"
+             "min.insync.replicas=2\n"
+             "offsets.topic.num.partitions=2\n"
+             "offsets.topic.replication.factor=3\n"
+             "group.min.session.timeout.ms=1000\n"
+             "replica.lag.time.max.ms=%d\n%s",
+             id_.value(), host_, host_, key, voters, host_, kDirectory,
+             around_.scenario.replica_lag_ms,
+             around_.scenario.two_disks
+                 ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
+                 : "") +
+         snapshots;
 }
 
 SimNode::Running::Running(SimNode& node, Process& its_process)
@@ -196,6 +207,8 @@ void SimNode::Crash(End end) {
     last_durable_end_ = raft().core().durable_end().value();
     if (before_end) before_end(*this);
     last_voters_ = raft().core().voters();
+    snapshots_taken_ += raft().snapshots_taken();
+    snapshots_installed_ += raft().snapshots_installed();
   }
   Process& process = running_->process;
   around_.world.RunAs(process, [&] {

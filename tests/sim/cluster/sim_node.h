@@ -134,6 +134,9 @@ class SimNode {
   const raft::ReplicaKey& replica_key() const { return replica_key_; }
   // The voters by its log, likewise.
   const raft::VoterSet& voters() const;
+  // By all processes so far but the one that runs.
+  int64_t snapshots_taken() const { return snapshots_taken_; }
+  int64_t snapshots_installed() const { return snapshots_installed_; }
   // How often the process could not start, or gave up, for lack of space.
   uint64_t ended_by_full_disk() const { return ended_by_full_disk_; }
   // Starts by what was found in the store of the metadata image; see ImageStore::Found.
@@ -188,6 +191,8 @@ class SimNode {
   raft::VoterSet last_voters_;
   int metadata_disk_ = 0;  // how often it was replaced
   int64_t lost_durable_end_ = 0;
+  int64_t snapshots_taken_ = 0;
+  int64_t snapshots_installed_ = 0;
   Millis clock_jumped_{0};  // together, of this process
   uint64_t ended_by_full_disk_ = 0;
   std::map<ImageStore::Found, uint64_t> image_loads_;

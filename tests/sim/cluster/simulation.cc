@@ -11,6 +11,7 @@
 #include "broker/replica/partition.h"
 #include "broker/replica/replica_manager_impl.h"
 #include "proto/kafka/error.h"
+#include "raft/raft_node.h"
 #include "storage/leader_epoch_cache.h"
 #include "tests/sim/checkers/epoch_cache_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
@@ -425,6 +426,11 @@ RunResult Simulation::Result() {
     for (const auto& [found, starts] : node->image_loads()) {
       result.effects["starts, metadata image " + std::string(ImageStore::NameOf(found))] += starts;
     }
+    const RaftNode* raft = node->up() ? &node->raft() : nullptr;
+    result.effects["snapshots taken"] += static_cast<uint64_t>(
+        node->snapshots_taken() + (raft == nullptr ? 0 : raft->snapshots_taken()));
+    result.effects["snapshots installed"] += static_cast<uint64_t>(
+        node->snapshots_installed() + (raft == nullptr ? 0 : raft->snapshots_installed()));
     result.effects["failed reads"] += node->disk().failed_reads();
   }
   result.effects["late calls"] = exchange_.late_calls();

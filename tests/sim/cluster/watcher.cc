@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "broker/replica/partition.h"
 #include "broker/replica/replica_manager_impl.h"
+#include "controller/image/replay.h"
 #include "raft/raft_node.h"
 
 namespace quorate::sim {
@@ -45,6 +46,7 @@ Watcher::Watcher(World& world, const Scenario& scenario,
       leaders_(verdict),
       watermarks_(verdict),
       metadata_(verdict),
+      snapshots_(verdict),
       terms_(verdict),
       commits_(verdict, scenario.nodes),
       isr_shapes_(verdict, kMinIsr),
@@ -54,7 +56,9 @@ Watcher::Watcher(World& world, const Scenario& scenario,
       recoveries_(verdict),
       leader_completeness_(verdict),
       voter_sets_(verdict),
-      seen_index_(static_cast<size_t>(scenario.nodes), -1) {
+      seen_index_(static_cast<size_t>(scenario.nodes), -1),
+      restored_(static_cast<size_t>(scenario.nodes)),
+      restored_at_(static_cast<size_t>(scenario.nodes), -1) {
   for (const PartitionName& name : partitions) {
     Watched& watched = partitions_.emplace_back();
     watched.name = name;
@@ -84,6 +88,7 @@ void Watcher::Look() {
       continue;
     }
     LookAtQuorum(*node);
+    LookAtSnapshots(*node);
     LookAtImage(*node);
   }
   if (scenario_.dynamic_voters) {
@@ -146,6 +151,31 @@ void Watcher::LookAtQuorum(SimNode& node) {
             .text = absl::StrFormat("node %d leads the quorum in term %d", leader.leader.value(),
                                     shown_term_),
             .nodes = {leader.leader.value()}});
+}
+
+void Watcher::LookAtSnapshots(SimNode& node) {
+  const RaftNode& raft = node.raft();
+  std::vector<SnapshotChecker::Snapshot> snapshots;
+  for (const raft::SnapshotId& id : raft.snapshots()) {
+    snapshots.push_back({id.end.value(), id.term.value()});
+  }
+  snapshots_.OnLog(node.id().value(), node.incarnation(), raft.core().log_start().value(),
+                   raft.commit_index().value(), snapshots);
+  const size_t i = static_cast<size_t>(node.id().value() - 1);
+  const std::pair<uint64_t, int64_t> restored(node.incarnation(), raft.snapshots_installed());
+  if (restored != restored_[i] && !snapshots.empty()) restored_at_[i] = snapshots.back().end;
+  if (raft.snapshots_installed() > restored_[i].second && restored.first == restored_[i].first) {
+    log_.Add({.kind = RunLogEntry::Kind::kQuorum,
+              .text = absl::StrFormat("node %d installed the snapshot at %d", node.id().value(),
+                                      restored_at_[i]),
+              .nodes = {node.id().value()}});
+  }
+  restored_[i] = restored;
+  const ImagePtr& image = node.broker().images().image();
+  if (restored_at_[i] < 0 || image->index().value() < restored_at_[i]) return;
+  restored_at_[i] = -1;
+  snapshots_.OnRestored(node.id().value(), image->index().value(), image->hash().ToString(),
+                        ComputeHash(*image).ToString());
 }
 
 void Watcher::LookAtImage(SimNode& node) {

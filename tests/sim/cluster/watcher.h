@@ -23,6 +23,7 @@
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
 #include "tests/sim/checkers/recovery_checker.h"
+#include "tests/sim/checkers/snapshot_checker.h"
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/checkers/vote_checker.h"
@@ -66,6 +67,7 @@ class Watcher {
   void Look();
   void OnProcessEnds(SimNode& node);
   void LookAtQuorum(SimNode& node);
+  void LookAtSnapshots(SimNode& node);
   void LookAtImage(SimNode& node);
   void OnNewestImage(const MetadataImage& image);
   void OnState(Watched& watched, const MetadataImage& image, const PartitionState& state);
@@ -82,6 +84,7 @@ class Watcher {
   LeadershipChecker leaders_;
   WatermarkChecker watermarks_;
   MetadataChecker metadata_;
+  SnapshotChecker snapshots_;
   TermChecker terms_;
   CommitDurabilityChecker commits_;
   IsrShapeChecker isr_shapes_;
@@ -93,6 +96,10 @@ class Watcher {
   VoterSetChecker voter_sets_;
   std::vector<Watched> partitions_;
   std::vector<int64_t> seen_index_;  // of each node's image
+  // Snapshots that each node started from or installed, and the index from which on its image rests
+  // on the last of them; -1: that was looked at.
+  std::vector<std::pair<uint64_t, int64_t>> restored_;
+  std::vector<int64_t> restored_at_;
   int64_t newest_index_ = -1;
   std::map<int32_t, BrokerEpoch> registered_;  // by node, in the newest image
   int32_t shown_term_ = 0;

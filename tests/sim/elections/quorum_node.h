@@ -75,6 +75,8 @@ class QuorumNode {
     Running(QuorumNode& node, Process& process);
     absl::Status Start();
     void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) override;
+    // No snapshots are taken here: every batch is to be seen.
+    void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>&) override {}
     void OnLeaderChange(const QuorumLeader&) override {}
     void OnBecomeActive(Term) override {}
 
