@@ -54,6 +54,26 @@ TEST_F(SnapshotFileTest, GivesBackWhatWasWritten) {
   EXPECT_EQ((*snapshot)->records, (std::vector<std::string>{"a0", "b0", "a1", "b1", "a2", "b2"}));
 }
 
+TEST_F(SnapshotFileTest, TheVotersComeBackAndNoneIfThereWereNone) {  // KIP-853
+  const std::string path = "/d/" + SnapshotFileName(kId);
+  const raft::VoterSet voters(
+      std::map<NodeId, raft::Voter>{{NodeId(1), {Uuid({1}), {"host", 9093}}}},
+      {{NodeId(2), Uuid({2})}});
+  SnapshotHeader header{kId, 1042, "cluster"};
+  header.voters = voters;
+  auto writer = SnapshotWriter::Create(&files_, path, header);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->Finish().ok());
+  const auto snapshot = LoadSnapshotFile(&files_, path, kId, "cluster");
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  ASSERT_NE((*snapshot)->voters, nullptr);
+  EXPECT_TRUE(*(*snapshot)->voters == voters);
+  const raft::SnapshotId other{LogIndex(50), Term(3)};
+  const auto without = LoadSnapshotFile(&files_, Write(other), other, "cluster");
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_EQ((*without)->voters, nullptr);
+}
+
 TEST_F(SnapshotFileTest, AnEmptyStateIsAStateToo) {
   const auto snapshot = LoadSnapshotFile(&files_, Write(kId, 0), kId, "cluster");
   ASSERT_TRUE(snapshot.ok()) << snapshot.status();

@@ -1,6 +1,9 @@
 // Snapshots of a RaftNode over files: one test per rule; E2 and the like are scenarios.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <optional>
+
 #include "raft/snapshot_file.h"
 #include "raft/snapshot_store.h"
 #include "raft/testing/test_cluster.h"
@@ -37,6 +40,20 @@ struct SnapshotCluster : TestCluster {
   std::string SnapshotPath(int number) {
     const raft::SnapshotId id = raft(number).snapshots().back();
     return kDirectory + "/" + SnapshotFileName(id);
+  }
+  // What became of a change of the voters, asked of the leader.
+  absl::Status Change(VoterChange::Kind kind, int number) {
+    VoterChange change;
+    change.kind = kind;
+    change.voter = {NodeId(number), DirectoryOf(number)};
+    change.endpoint = node(number).endpoint;
+    auto outcome = std::make_shared<std::optional<absl::Status>>();
+    const int at = WaitForLeader();
+    world.On(node(at).loop.get(), [&] {
+      raft(at).ChangeVoters(change, [outcome](const absl::Status& status) { *outcome = status; });
+    });
+    world.RunUntil([&] { return outcome->has_value(); }, std::chrono::seconds(20));
+    return outcome->value_or(absl::UnknownError("never answered"));
   }
   std::vector<std::string> Names(int number) { return *node(number).files.List(kDirectory); }
   int written = 0;
@@ -308,6 +325,73 @@ TEST(SnapshotNode, TimeAloneMakesASnapshotDueIfTheLogGrew) {
   const raft::SnapshotId first = cluster.raft(1).snapshots().back();
   cluster.world.RunFor(Millis(2000));
   EXPECT_EQ(cluster.raft(1).snapshots().back(), first);
+}
+
+// --- The voters that a snapshot names (KIP-853) ---
+
+TEST(SnapshotNode, WhoInstallsOneKnowsTheVotersAndAlsoAfterARestartFromItAlone) {
+  SnapshotCluster cluster(3, 1);
+  cluster.MakeDynamic();
+  for (int n = 1; n <= 3; ++n) ASSERT_TRUE(cluster.Start(n).ok());
+  cluster.Write(5);
+  ASSERT_TRUE(cluster.WaitForAll());
+  const int gone = cluster.leader() == 3 ? 2 : 3;
+  const absl::Status removed = cluster.Change(VoterChange::Kind::kRemove, gone);
+  ASSERT_TRUE(removed.ok()) << removed;
+  cluster.Write(120);
+  ASSERT_TRUE(cluster.WaitForAll());
+  cluster.world.RunFor(Millis(100));
+  const raft::VoterSet voters = cluster.raft(cluster.leader()).core().voters();
+  EXPECT_EQ(voters.size(), 2u);
+  // No record tells it any more.
+  const raft::VoterHistory& history = cluster.raft(cluster.leader()).core().voter_history();
+  EXPECT_FALSE(history.latest_index().has_value());
+  EXPECT_TRUE(history.dynamic());
+
+  ASSERT_TRUE(cluster.Start(4).ok());
+  ASSERT_TRUE(cluster.WaitForAll());
+  EXPECT_EQ(cluster.raft(4).snapshots_installed(), 1);
+  EXPECT_TRUE(cluster.raft(4).core().voters() == voters);
+  for (int n = 1; n <= 4; ++n) cluster.PowerCut(n);
+  cluster.StartAll();
+  for (int n = 1; n <= 4; ++n) {
+    // Before anybody has said a word.
+    EXPECT_TRUE(cluster.raft(n).core().voters() == voters) << n;
+    EXPECT_TRUE(cluster.raft(n).core().voter_history().dynamic()) << n;
+  }
+  cluster.Write(1);
+  EXPECT_TRUE(cluster.WaitForAll());
+  EXPECT_EQ(cluster.heard(4).records, cluster.Expected());
+}
+
+TEST(SnapshotNode, AWipedVoterInstallsOneAndObservesUntilItIsAdded) {  // D11
+  SnapshotCluster cluster(3, 0);
+  cluster.MakeDynamic();
+  cluster.StartAll();
+  cluster.Write(120);
+  ASSERT_TRUE(cluster.WaitForAll());
+  cluster.world.RunFor(Millis(100));
+  const int victim = cluster.leader() == 3 ? 2 : 3;
+  cluster.Kill(victim);
+  cluster.ReplaceDisk(victim);
+  ASSERT_TRUE(cluster.Start(victim).ok());
+  ASSERT_TRUE(cluster.WaitForAll());
+  EXPECT_EQ(cluster.raft(victim).snapshots_installed(), 1);
+  EXPECT_TRUE(cluster.raft(victim).core().voters().ContainsNode(NodeId(victim)));
+  EXPECT_FALSE(cluster.raft(victim).core().is_voter());
+  EXPECT_EQ(cluster.raft(victim).core().role(), raft::Role::kObserver);
+}
+
+TEST(SnapshotNode, TheConfiguredVotersAreInNoSnapshot) {  // kraft.version 0
+  SnapshotCluster cluster(1, 0);
+  cluster.StartAll();
+  cluster.Write(60);
+  cluster.world.RunFor(Millis(100));
+  const raft::SnapshotId id = cluster.raft(1).snapshots().back();
+  const auto snapshot =
+      LoadSnapshotFile(&cluster.node(1).files, cluster.SnapshotPath(1), id, "cluster");
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_EQ((*snapshot)->voters, nullptr);
 }
 
 }  // namespace

@@ -309,5 +309,147 @@ TEST(CoreSnapshot, WhatASnapshotCoversIsNeverTruncated) {
   EXPECT_EQ(cluster.core(kTwo).log_start(), LogIndex(0));
 }
 
+// --- The voters that a snapshot names (KIP-853) ---
+
+// Node 1 leads term 1, and its voters can be changed; all have caught up.
+void MakeDynamicLeader(CoreCluster& cluster) {
+  cluster.MakeDynamic();
+  MakeLeader(cluster, kOne);
+  cluster.Run(60);
+  ASSERT_EQ(cluster.leader(), kOne);
+}
+
+TEST(CoreSnapshotVoters, WhoInstallsKnowsThemWithoutTheirRecordsAndAfterARestartToo) {
+  CoreCluster cluster(3, 1, 1);
+  MakeDynamicLeader(cluster);
+  cluster.Isolate(kFour);
+  ASSERT_EQ(cluster.RemoveVoter(kOne, kThree), "");
+  cluster.DeliverAll();
+  Commit(cluster, kOne, 3);
+  cluster.TakeSnapshot(kOne);
+  // The records are gone, the set stays.
+  const VoterHistory& history = cluster.core(kOne).voter_history();
+  EXPECT_FALSE(history.latest_index().has_value());
+  EXPECT_TRUE(history.dynamic());
+  EXPECT_EQ(history.latest().nodes(), (std::vector<NodeId>{kOne, kTwo}));
+  cluster.Heal();
+  cluster.Run(300);
+  EXPECT_EQ(cluster.installs(), 1);
+  EXPECT_TRUE(cluster.core(kFour).voters() == history.latest());
+  EXPECT_TRUE(cluster.core(kFour).voter_history().dynamic());
+  cluster.Crash(kFour);
+  cluster.Start(kFour);
+  EXPECT_TRUE(cluster.core(kFour).voters() == history.latest());
+  EXPECT_TRUE(cluster.core(kFour).voter_history().dynamic());
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+TEST(CoreSnapshotVoters, AVoterThatTheyLackObservesFromTheInstallOn) {
+  CoreCluster cluster(3, 0, 1);
+  MakeDynamicLeader(cluster);
+  cluster.Isolate(kThree);
+  ASSERT_EQ(cluster.RemoveVoter(kOne, kThree), "");
+  cluster.DeliverAll();
+  Commit(cluster, kOne, 3);
+  cluster.TakeSnapshot(kOne);
+  cluster.Run(300);
+  ASSERT_NE(cluster.core(kThree).role(), Role::kObserver);  // it has not heard of it
+  cluster.Heal();
+  cluster.Run(300);
+  EXPECT_EQ(cluster.installs(), 1);
+  EXPECT_EQ(cluster.core(kThree).role(), Role::kObserver);
+  EXPECT_EQ(cluster.leader(), kOne);
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+TEST(CoreSnapshotVoters, AnObserverThatTheyNameFollowsFromTheInstallOn) {
+  CoreCluster cluster(3, 1, 1);
+  MakeDynamicLeader(cluster);
+  cluster.Isolate(kFour);
+  ASSERT_EQ(cluster.AddVoter(kOne, kFour), "");
+  cluster.DeliverAll();
+  Commit(cluster, kOne, 3);
+  cluster.TakeSnapshot(kOne);
+  cluster.Heal();
+  cluster.Run(300);
+  EXPECT_EQ(cluster.installs(), 1);
+  EXPECT_TRUE(cluster.core(kFour).is_voter());
+  EXPECT_EQ(cluster.core(kFour).role(), Role::kFollower);
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+// D7, the other way round: what the log held of voters behind the snapshot was never committed.
+TEST(CoreSnapshotVoters, AnInstallTakesTheUncommittedVotersOfTheLogWithIt) {
+  CoreCluster cluster(3, 0, 1);
+  MakeDynamicLeader(cluster);
+  cluster.Isolate(kOne);
+  ASSERT_EQ(cluster.RemoveVoter(kOne, kThree), "");
+  ASSERT_EQ(cluster.core(kOne).voters().size(), 2u);
+  cluster.Run(300);
+  const NodeId next = cluster.leader();
+  ASSERT_TRUE(next == kTwo || next == kThree);
+  Commit(cluster, next, 5);
+  cluster.TakeSnapshot(next);
+  cluster.Heal();
+  cluster.Run(300);
+  EXPECT_EQ(cluster.installs(), 1);
+  EXPECT_EQ(cluster.core(kOne).voters().size(), 3u);
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+// D7: a record behind the snapshot's end is newer than its header.
+TEST(CoreSnapshotVoters, ARecordOfTheLogOutweighsTheSnapshotBeforeIt) {
+  CoreCluster cluster(3, 0, 1);
+  MakeDynamicLeader(cluster);
+  cluster.TakeSnapshot(kTwo);
+  ASSERT_EQ(cluster.RemoveVoter(kOne, kThree), "");
+  cluster.DeliverAll();
+  cluster.Crash(kTwo);
+  cluster.Start(kTwo);
+  EXPECT_EQ(cluster.core(kTwo).voters().nodes(), (std::vector<NodeId>{kOne, kTwo}));
+  EXPECT_EQ(cluster.core(kTwo).voter_history().base().size(), 3u);
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+TEST(CoreSnapshotVoters, WhoStillFetchesASnapshotIsNotAdded) {
+  CoreCluster cluster(3, 1, 1);
+  cluster.MakeDynamic();
+  cluster.Isolate(kFour);
+  MakeLeader(cluster, kOne);
+  Commit(cluster, kOne, 7);
+  cluster.TakeSnapshot(kOne);
+  ASSERT_EQ(AskFetch(cluster, kFour, 1, 0, 0).outcome, FetchOutcome::kSnapshotNeeded);
+  EXPECT_NE(cluster.AddVoter(kOne, kFour).find("still fetching a snapshot"), std::string::npos);
+}
+
+TEST(CoreSnapshotVoters, WhileItInstallsWhoMayVoteAcknowledgesOnlyWhatIsDurable) {
+  CoreCluster cluster(3, 1, 1);
+  cluster.MakeDynamic();
+  cluster.Isolate(kFour);
+  MakeLeader(cluster, kOne);
+  Commit(cluster, kOne, 7);
+  cluster.TakeSnapshot(kOne);
+  cluster.Heal();
+  cluster.entries_per_answer = 100;
+  Packet* piece = NextOf<FetchSnapshotResponse>(cluster);
+  ASSERT_NE(piece, nullptr);
+  Deliver(cluster, piece);
+  ASSERT_TRUE(cluster.node(kFour).download->complete);
+  // All has come and is being checked: signs of life say what was there before.
+  for (int i = 0; i < 60; ++i) {
+    cluster.now = cluster.now + Millis(10);
+    for (NodeId id : {kOne, kTwo, kThree, kFour}) cluster.Tick(id);
+    while (!cluster.bag().empty()) cluster.Deliver(0);
+  }
+  const ReplicaProgress* four = cluster.core(kOne).leader_state()->Find(cluster.KeyOf(kFour));
+  ASSERT_NE(four, nullptr);
+  EXPECT_EQ(four->match_end, LogIndex(0));
+  cluster.DeliverAll();
+  EXPECT_EQ(cluster.installs(), 1);
+  EXPECT_EQ(cluster.core(kOne).leader_state()->Find(cluster.KeyOf(kFour))->match_end,
+            cluster.core(kOne).log_end());
+  EXPECT_EQ(cluster.violation(), "");
+}
+
 }  // namespace
 }  // namespace quorate::raft

@@ -57,6 +57,17 @@ TEST(LeaderStateOfChangingVoters, WhatIsKnownOfAReplicaStaysKnown) {
   EXPECT_EQ(three->match_end, LogIndex(7));
 }
 
+TEST(LeaderStateOfChangingVoters, ABrokerBehindTheLogsStartIsKnownAsOne) {
+  const Uuid a({1}), c({3});
+  LeaderState state(kOne, VoterSet(std::map<NodeId, Uuid>{{kOne, a}}), LogIndex(0),
+                    MonoTime(Millis(1)));
+  state.NoteContact({kThree, c}, MonoTime(Millis(2)), true);
+  ASSERT_NE(state.Find({kThree, c}), nullptr);
+  EXPECT_TRUE(state.Find({kThree, c})->observer_only);
+  state.NoteContact({kThree, c}, MonoTime(Millis(3)));  // fetches a piece of a snapshot
+  EXPECT_TRUE(state.Find({kThree, c})->observer_only);
+}
+
 TEST(Votes, AnObserverVotesIfItIsAskedByItsDirectoryAndNotOtherwise) {  // TLA+ kip_853
   CoreCluster cluster(3, 1, 1);
   cluster.MakeDynamic();

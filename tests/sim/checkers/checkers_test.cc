@@ -457,7 +457,8 @@ raft::RaftCore CoreWith(int self, const std::vector<int>& voters, int voted_for)
   config.self = {NodeId(self), Uuid({static_cast<uint8_t>(self)})};
   raft::InitialState initial;
   initial.hard_state = {Term(2), {NodeId(voted_for), Uuid({static_cast<uint8_t>(voted_for)})}};
-  initial.log_start = initial.log_end = LogIndex(5);  // all before it is committed
+  initial.log_end = LogIndex(5);
+  initial.snapshot = {LogIndex(5), Term(2)};  // all before it is committed
   raft::VoterHistory history(raft::VoterSet(first), true);
   history.Append(LogIndex(1), raft::VoterSet(first));
   history.Append(LogIndex(3), raft::VoterSet(then));
@@ -486,6 +487,33 @@ TEST(VoterSetCheckerTest, FindsTwoVotersThatGoAtOnce) {  // I8
   VoterSetChecker checker(verdict);
   checker.OnCore(CoreWith(1, {1}, 1));
   EXPECT_FALSE(verdict.ok());
+}
+
+// A core of node `self` that knows `voters` from a snapshot that ends at index 5.
+raft::RaftCore CoreOfSnapshot(int self, const std::vector<int>& voters) {
+  std::map<NodeId, Uuid> named;
+  for (int i : voters) named[NodeId(i)] = Uuid({static_cast<uint8_t>(i)});
+  raft::CoreConfig config;
+  config.self = {NodeId(self), Uuid({static_cast<uint8_t>(self)})};
+  raft::InitialState initial;
+  initial.hard_state.term = Term(2);
+  initial.log_start = initial.log_end = LogIndex(5);
+  initial.snapshot = {LogIndex(5), Term(2)};
+  initial.term_starts.StartAt(LogIndex(5), Term(2));
+  initial.voters = raft::VoterHistory(raft::VoterSet(named), true);
+  return raft::RaftCore(config, std::move(initial));
+}
+
+TEST(VoterSetCheckerTest, FindsASnapshotThatNamesOtherVoters) {  // D7
+  for (const bool right : {true, false}) {
+    Verdict verdict;
+    VoterSetChecker checker(verdict);
+    checker.OnCore(CoreWith(1, {1, 2}, 1));
+    for (int look = 0; look < 2; ++look) {
+      checker.OnCore(right ? CoreOfSnapshot(2, {1, 2}) : CoreOfSnapshot(2, {1, 2, 3}));
+    }
+    EXPECT_EQ(verdict.ok(), right);
+  }
 }
 
 TEST(VoterSetCheckerTest, FindsTwoVotesOfOneDiskInATerm) {  // I9

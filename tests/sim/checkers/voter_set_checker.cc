@@ -23,9 +23,14 @@ void VoterSetChecker::OnCore(const raft::RaftCore& core, bool persisting) {
 // Its header is where the set comes from if the log's records are gone.
 void VoterSetChecker::CheckSnapshot(const raft::RaftCore& core) {
   const LogIndex end = core.snapshot().end;
-  LogIndex& checked = checked_snapshots_[core.config().self];
-  if (end == checked || !core.voter_history().dynamic()) return;
-  checked = end;
+  SeenSnapshot& seen = seen_snapshots_[core.config().self];
+  if (end != seen.end) {
+    // At the next look: what the snapshot's maker committed just before it may not be seen yet.
+    seen = {end, false};
+    return;
+  }
+  if (seen.compared || !core.voter_history().dynamic()) return;
+  seen.compared = true;
   const auto behind = committed_.lower_bound(end);
   if (behind == committed_.begin()) return;
   const raft::VoterSet& found = core.voter_history().At(end);

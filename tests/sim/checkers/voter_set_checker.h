@@ -37,8 +37,12 @@ class VoterSetChecker {
   Verdict& verdict_;
   std::map<LogIndex, raft::VoterSet> committed_;
   std::map<std::pair<raft::ReplicaKey, Term>, raft::ReplicaKey> votes_;
-  std::map<raft::ReplicaKey, LogIndex> checked_;            // records before it were compared
-  std::map<raft::ReplicaKey, LogIndex> checked_snapshots_;  // the one that ends there was
+  std::map<raft::ReplicaKey, LogIndex> checked_;  // records before it were compared
+  struct SeenSnapshot {
+    LogIndex end;  // 0: none
+    bool compared = false;
+  };
+  std::map<raft::ReplicaKey, SeenSnapshot> seen_snapshots_;
 };
 
 }  // namespace quorate::sim
