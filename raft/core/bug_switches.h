@@ -27,6 +27,14 @@ struct BugSwitches {
   bool restart_as_leader = false;
   // A completed flush counts although the log was cut in between (scenario C12).
   bool trust_stale_flush = false;
+  // C16: a term that the leader cannot know any more counts as a match.
+  bool match_unknown_terms = false;
+  // D2: majorities are those of the last committed voters, not of the last ones in the log.
+  bool count_committed_voters = false;
+  // D11: a voter is a node; what disk it has does not matter.
+  bool ignore_directories = false;
+  // D12: voters whose record was truncated away go on to count.
+  bool keep_truncated_voters = false;
 };
 
 }  // namespace quorate::raft

@@ -74,11 +74,17 @@ class RaftCore {
   const CoreConfig& config() const { return config_; }
   const HardState& hard_state() const { return hard_; }
   const TermStarts& term_starts() const { return term_starts_; }
-  bool is_voter() const { return voters().Contains(config_.self); }
+  bool is_voter() const {
+    return config_.bugs.ignore_directories ? voters().ContainsNode(config_.self.node)
+                                           : voters().Contains(config_.self);
+  }
   // True if this node is a voter, or its removal is not known to be committed: only with its help,
   // perhaps, can that still be (dissertation 4.2.2). Else it observes.
   bool may_campaign() const;
-  const VoterSet& voters() const { return voter_history_.latest(); }
+  const VoterSet& voters() const {
+    return config_.bugs.count_committed_voters ? voter_history_.At(commit_)
+                                               : voter_history_.latest();
+  }
   const VoterHistory& voter_history() const { return voter_history_; }
   // True while the last voters record may still be truncated away, as far as this node knows.
   bool voter_change_pending() const;

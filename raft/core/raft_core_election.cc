@@ -86,7 +86,9 @@ bool RaftCore::MayVote(const VoteRequest& request) const {
   // Asked by its directory id a node votes also if its own log does not (yet, or any more) say so:
   // the candidate's set counts, and an election may need it (dissertation 4.1, KIP-853). With
   // another disk it is not the one that is asked (scenario D11).
-  if (!request.voter.directory.is_zero()) return electable_ && request.voter == config_.self;
+  const bool asked = request.voter == config_.self ||
+                     (config_.bugs.ignore_directories && request.voter.node == config_.self.node);
+  if (!request.voter.directory.is_zero()) return electable_ && asked;
   return is_voter() && voters().Contains(request.candidate);
 }
 

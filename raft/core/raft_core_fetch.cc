@@ -169,7 +169,11 @@ void RaftCore::HandleDiverging(const FetchResponse& response) {
   log_end_ = std::max(cut, log_start_);
   durable_end_ = std::min(durable_end_, log_end_);
   term_starts_.TruncateTo(log_end_);
-  voter_history_.TruncateTo(log_end_);
+  if (config_.bugs.keep_truncated_voters) {
+    voter_history_ = VoterHistory(voter_history_.latest(), voter_history_.dynamic());
+  } else {
+    voter_history_.TruncateTo(log_end_);
+  }
   ++truncations_;
   ready_.truncate_to = log_end_;
   VotersMayHaveChanged();

@@ -187,12 +187,14 @@ void RaftCore::Handle(const Request<FetchRequest>& event) {
     MaybeAdvanceCommit();
   }
   const TermEnd known = term_starts_.EndFor(request.last_fetched_term, log_start_, log_end_);
-  if (known.term == Term(0) && log_start_ > LogIndex(0)) {
+  const bool unknown = known.term == Term(0) && log_start_ > LogIndex(0);
+  if (unknown && !config_.bugs.match_unknown_terms) {
     // Where the logs part lies before our log's start. An unknown term is no match (scenario C16).
     leader_->NoteContact(request.replica, now_, request.observer_only);
     return AnswerFetchWith(event.id, FetchOutcome::kSnapshotNeeded);
   }
-  if (known.term != request.last_fetched_term || known.end < request.fetch_index) {
+  const bool parts = known.term != request.last_fetched_term || known.end < request.fetch_index;
+  if (parts && !unknown) {
     leader_->NoteContact(request.replica, now_, request.observer_only);
     return AnswerFetchWith(event.id, FetchOutcome::kDiverging, known);
   }
@@ -261,6 +263,7 @@ void RaftCore::MaybeAdvanceCommit() {
   const bool own_term = end > leader_->term_start();
   if (end <= commit_ || (!own_term && !config_.bugs.commit_earlier_terms_by_counting)) return;
   SetCommit(end);
+  if (config_.bugs.count_committed_voters) VotersMayHaveChanged();
   AnswerDueFetches();
   // Until then it leads, as somebody has to (dissertation 4.2.2; scenario D4).
   if (!voters().ContainsNode(config_.self.node) && !voter_change_pending()) {

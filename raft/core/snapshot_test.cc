@@ -101,6 +101,14 @@ TEST(CoreSnapshot, AnUnknownTermIsNeverAMatch) {
   EXPECT_EQ(cluster.violation(), "");
 }
 
+TEST(CoreSnapshot, WithoutTheRuleAnUnknownTermIsAMatch) {  // the mutant of C16
+  BugSwitches bugs;
+  bugs.match_unknown_terms = true;
+  CoreCluster cluster(3, 0, 1, bugs);
+  LeaveBehind(cluster, kThree);
+  EXPECT_EQ(AskFetch(cluster, kThree, 1, 8, 0).outcome, FetchOutcome::kOk);
+}
+
 TEST(CoreSnapshot, AFollowerBehindTheLogStartFetchesAndInstalls) {
   CoreCluster cluster(3, 0, 1);
   LeaveBehind(cluster, kThree);

@@ -184,5 +184,40 @@ TEST(Bootstrap, ANodeThatKnowsNobodyAsksTheAddressesAndTurnsToTheLeaderTheyName)
   EXPECT_EQ(core.role(), Role::kObserver);
 }
 
+// --- Each rule turned off (bug_switches.h) shows ---
+
+TEST(Mutants, MajoritiesOfTheCommittedVotersAreFound) {  // D2
+  BugSwitches bugs;
+  bugs.count_committed_voters = true;
+  CoreCluster cluster(3, 1, 1, bugs);
+  cluster.MakeDynamic();
+  Lead(cluster);
+  cluster.AddVoter(kOne, kFour);
+  EXPECT_NE(cluster.violation(), "");
+}
+
+TEST(Mutants, AVoteOfAnotherDiskIsFound) {  // D11
+  BugSwitches bugs;
+  bugs.ignore_directories = true;
+  CoreCluster cluster(3, 1, 1, bugs);
+  cluster.MakeDynamic();
+  EXPECT_TRUE(Ask(cluster, {kFour, Uuid({99})}, 5).granted);
+}
+
+TEST(Mutants, VotersThatOutliveTheirRecordAreFound) {  // D12
+  BugSwitches bugs;
+  bugs.keep_truncated_voters = true;
+  CoreCluster cluster(3, 0, 1, bugs);
+  cluster.MakeDynamic();
+  Lead(cluster);
+  cluster.Isolate(kOne);
+  ASSERT_EQ(cluster.RemoveVoter(kOne, kThree), "");
+  cluster.Run(300);
+  ASSERT_EQ(cluster.violation(), "");
+  cluster.Heal();
+  cluster.Run(300);
+  EXPECT_NE(cluster.violation(), "");
+}
+
 }  // namespace
 }  // namespace quorate::raft

@@ -510,7 +510,7 @@ TEST(VoterSetCheckerTest, FindsASnapshotThatNamesOtherVoters) {  // D7
     VoterSetChecker checker(verdict);
     checker.OnCore(CoreWith(1, {1, 2}, 1));
     for (int look = 0; look < 2; ++look) {
-      checker.OnCore(right ? CoreOfSnapshot(2, {1, 2}) : CoreOfSnapshot(2, {1, 2, 3}));
+      checker.OnCore(CoreOfSnapshot(2, right ? std::vector<int>{1, 2} : std::vector<int>{1, 2, 3}));
     }
     EXPECT_EQ(verdict.ok(), right);
   }

@@ -5,6 +5,8 @@ namespace {
 
 constexpr char kDense[] = "";
 constexpr char kElections[] = "--profile elections";
+// Voters come, go and lose their disks, while leaders fall.
+constexpr char kVoters[] = "--minutes 0.6 --faults voters,isolation,process-crash,machine-crash";
 
 }  // namespace
 
@@ -65,6 +67,12 @@ const std::vector<Mutant>& Mutants() {
       {"C12", "trust-stale-flush", kElections, [](S s) { s->raft_bugs.trust_stale_flush = true; }},
       {"C15", "commit-before-own-fsync", kElections,
        [](S s) { s->raft_bugs.commit_before_own_fsync = true; }},
+      {"C16", "match-unknown-terms", kDense, [](S s) { s->raft_bugs.match_unknown_terms = true; }},
+      {"D2", "count-committed-voters", kVoters,
+       [](S s) { s->raft_bugs.count_committed_voters = true; }},
+      {"D11", "ignore-directories", kVoters, [](S s) { s->raft_bugs.ignore_directories = true; }},
+      {"D12", "keep-truncated-voters", kVoters,
+       [](S s) { s->raft_bugs.keep_truncated_voters = true; }},
       {"E9", "store-index-before-image", kDense,
        [](S s) { s->controller_bugs.store_index_before_image = true; }},
       {"F4", "answer-producer-ids-before-commit", kDense,
