@@ -2,8 +2,8 @@
 //
 // CoreNode and CoreCluster: pure RaftCores with a log in memory, for tests. A CoreNode carries out
 // each Ready as a driver has to; a CoreCluster keeps the messages between the nodes in a bag that
-// a test (or a random scheduler) empties in any order, and checks invariants I1 to I5, I8 and I9
-// of docs' testing rules after every step.
+// a test (or a random scheduler) empties in any order, and checks invariants I1 to I9 of docs'
+// testing rules after every step.
 //
 // Pure; tests only.
 #pragma once
