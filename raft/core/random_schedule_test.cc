@@ -1,8 +1,8 @@
 // Random schedules over pure cores: loss, duplication, reordering, crashes that lose what was not
 // fsynced, partitions; in a part of them voters are added and removed, and lose their disks, and
-// snapshots are taken and installed, in some both. Invariants I1 to I9 are checked after every step;
-// then the faults end and the cluster has to elect, commit and agree (liveness). Each mutant must be
-// found.
+// snapshots are taken and installed, in some both. Invariants I1 to I9 are checked after every
+// step; then the faults end and the cluster has to elect, commit and agree (liveness). Each mutant
+// must be found.
 #include <gtest/gtest.h>
 
 #include <string>
