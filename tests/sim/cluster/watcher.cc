@@ -1,5 +1,6 @@
 #include "tests/sim/cluster/watcher.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <utility>
@@ -110,7 +111,11 @@ void Watcher::Look() {
 
 void Watcher::OnProcessEnds(SimNode& node) {
   const int32_t id = node.id().value();
-  recoveries_.OnEnd(id, kMetadataLog, node.raft().core().durable_end().value());
+  // While a snapshot is being installed the core has it already, the disk perhaps not yet.
+  const RaftNode& raft = node.raft();
+  recoveries_.OnEnd(
+      id, kMetadataLog,
+      std::min(raft.core().durable_end().value(), raft.log().flushed_end_offset().value()));
   for (const Watched& watched : partitions_) {
     const auto at = watched.id ? node.broker().replicas().Positions(*watched.id) : std::nullopt;
     if (at) recoveries_.OnEnd(id, watched.name.ToString(), at->flushed_end_offset.value());
