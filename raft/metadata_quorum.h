@@ -19,14 +19,11 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "raft/core/voter_set.h"
 #include "raft/raft_status.h"
 #include "raft/voter_change.h"
 
 namespace quorate {
-
-namespace raft {
-class VoterSet;
-}  // namespace raft
 
 // One batch of the metadata log: records that were appended, and are committed, together.
 struct MetadataBatch {
