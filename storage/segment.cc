@@ -244,7 +244,12 @@ absl::Status Segment::TruncateAt(int64_t position, int32_t index_interval_bytes,
   time_index_.TruncateToOffset(indexed_end);
   if (position == 0) first_timestamp_ = kNoTimestamp;
   Q_ASSIGN_OR_RETURN(bool fits, ScanTail(index_interval_bytes));
-  if (!fits) return BadAt(position, "index does not fit after truncation");
+  if (!fits) {  // an entry was damaged: all is scanned again
+    index_.TruncateToPosition(0);
+    time_index_.TruncateToOffset(base_);
+    Q_ASSIGN_OR_RETURN(fits, ScanTail(index_interval_bytes));
+    if (!fits) return BadAt(position, "index does not fit after truncation");
+  }
   if (aborted_.has_value()) {
     std::erase_if(*aborted_, [&](const auto& t) { return t.last_offset >= end_; });
   }

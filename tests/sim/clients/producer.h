@@ -69,6 +69,7 @@ class SimProducer {
   struct Sent {
     size_t lane;
     std::shared_ptr<Batch> batch;
+    int32_t broker;  // it went to
     bool alone;  // nothing of its partition was under way, and all before it is acknowledged
   };
 

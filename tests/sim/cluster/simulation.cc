@@ -79,6 +79,15 @@ void Simulation::OnOutrage(const std::string& checker, const std::string& text,
   verdict_.Add(checker, text, subject);
 }
 
+bool Simulation::Leads(const PartitionName& partition, int32_t broker) const {
+  const ImagePtr image = view_.NewestImage();
+  const TopicImage* const topic =
+      image == nullptr ? nullptr : image->FindTopicByName(partition.topic);
+  const PartitionState* const state =
+      topic == nullptr ? nullptr : topic->FindPartition(PartitionIndex(partition.index));
+  return state != nullptr && state->leader == NodeId(broker);
+}
+
 SimClient& Simulation::NewClient(const std::string& host) {
   internet_.AddHost(host);
   client_processes_.push_back(std::make_unique<Process>(world_, host, world_.random().Next()));
