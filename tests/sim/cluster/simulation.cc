@@ -80,12 +80,7 @@ void Simulation::OnOutrage(const std::string& checker, const std::string& text,
 }
 
 bool Simulation::Leads(const PartitionName& partition, int32_t broker) const {
-  const ImagePtr image = view_.NewestImage();
-  const TopicImage* const topic =
-      image == nullptr ? nullptr : image->FindTopicByName(partition.topic);
-  const PartitionState* const state =
-      topic == nullptr ? nullptr : topic->FindPartition(PartitionIndex(partition.index));
-  return state != nullptr && state->leader == NodeId(broker);
+  return watcher_ != nullptr && watcher_->LeaderOf(partition) == NodeId(broker);
 }
 
 SimClient& Simulation::NewClient(const std::string& host) {
