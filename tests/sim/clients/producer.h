@@ -70,7 +70,7 @@ class SimProducer {
     size_t lane;
     std::shared_ptr<Batch> batch;
     int32_t broker;  // it went to
-    bool alone;  // nothing of its partition was under way, and all before it is acknowledged
+    bool alone;      // nothing of its partition was under way, and all before it is acknowledged
   };
 
   void AskForId();
