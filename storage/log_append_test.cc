@@ -392,6 +392,22 @@ TEST_F(LogAppendTest, FilesAreKafkas) {
             std::string("\0\0\0\0\0\0\0\x66\0\0\0\2\0\0\0\0\0\0\0\x67\0\0\0\3", 24));
 }
 
+TEST_F(LogAppendTest, ATruncationBehindADamagedIndexEntryScansAgain) {  // scenario G10
+  LogConfig config;
+  config.index_interval_bytes = 100;
+  log_->UpdateConfig(config);
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(AppendAt(*log_, BatchOf({"abcdefgh"}, 100 + i)).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  // The low byte of the timestamp of every entry: the last one kept does not fit its batch.
+  const std::string path = "data/t-0/00000000000000000000.timeindex";
+  const auto size = static_cast<int64_t>(files_.ReadFile(path)->size());
+  for (int64_t at = 7; at < size; at += 12) files_.CorruptByte(path, at, '\x01');
+  Reopen();
+  ASSERT_TRUE(log_->TruncateTo(Offset(9)).ok());
+  EXPECT_EQ(log_->end_offset(), Offset(9));
+  EXPECT_EQ(RecordsOf(*log_, Offset(0)).size(), 9u);
+}
+
 TEST_F(LogAppendTest, AReadPastAnIndexEntryThatDoesNotFitRebuildsTheIndex) {  // scenario G10
   LogConfig config;
   config.index_interval_bytes = 100;

@@ -180,12 +180,7 @@ absl::Status Segment::Activate(int32_t index_interval_bytes) {
   time_index_.bytes().memory() = std::move(time_index);
   sealed_ = false;
   index_pending_ = false;
-  Q_ASSIGN_OR_RETURN(bool fits, ScanTail(index_interval_bytes));
-  if (!fits) {
-    Q_RETURN_IF_ERROR(RebuildIndexes());
-    Q_ASSIGN_OR_RETURN(fits, ScanTail(index_interval_bytes));
-    if (!fits) return BadAt(size_, "indexes cannot be rebuilt");
-  }
+  Q_RETURN_IF_ERROR(ScanTail(index_interval_bytes));
   if (size_ > 0) {
     BatchReader reader(file_, 0, size_, kBatchHeaderBytes);
     Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(false));
@@ -195,7 +190,15 @@ absl::Status Segment::Activate(int32_t index_interval_bytes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Segment::ScanTail(int32_t index_interval_bytes) {
+absl::Status Segment::ScanTail(int32_t index_interval_bytes) {
+  Q_ASSIGN_OR_RETURN(const bool fits, ScanBehindIndexes(index_interval_bytes));
+  if (fits) return absl::OkStatus();
+  index_.bytes().Reset();
+  time_index_.bytes().Reset();
+  return ScanBehindIndexes(index_interval_bytes).status();  // without entries nothing misfits
+}
+
+absl::StatusOr<bool> Segment::ScanBehindIndexes(int32_t index_interval_bytes) {
   int64_t start = 0;
   Offset indexed = kNoOffset;
   if (index_.count() > 0) {
@@ -243,8 +246,7 @@ absl::Status Segment::TruncateAt(int64_t position, int32_t index_interval_bytes,
   const Offset indexed_end = index_.count() == 0 ? base_ : index_.At(index_.count() - 1).offset + 1;
   time_index_.TruncateToOffset(indexed_end);
   if (position == 0) first_timestamp_ = kNoTimestamp;
-  Q_ASSIGN_OR_RETURN(bool fits, ScanTail(index_interval_bytes));
-  if (!fits) return BadAt(position, "index does not fit after truncation");
+  Q_RETURN_IF_ERROR(ScanTail(index_interval_bytes));
   if (aborted_.has_value()) {
     std::erase_if(*aborted_, [&](const auto& t) { return t.last_offset >= end_; });
   }

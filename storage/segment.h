@@ -136,9 +136,11 @@ class Segment {
 
   absl::Status EnsureIndexes() const;
   absl::Status RebuildIndexes() const;
-  // Adds what the indexes leave out: from the last index entry to size(). False if the index does
-  // not fit the file.
-  absl::StatusOr<bool> ScanTail(int32_t index_interval_bytes);
+  // Adds what the indexes leave out: from the last index entry to size(). If the indexes do not fit
+  // the file, they are dropped and all of it is scanned.
+  absl::Status ScanTail(int32_t index_interval_bytes);
+  // The first part of it; false if the indexes do not fit.
+  absl::StatusOr<bool> ScanBehindIndexes(int32_t index_interval_bytes);
   void Index(const BatchFacts& batch, int32_t index_interval_bytes) const;
   absl::Status BadAt(int64_t position, const std::string& why) const;
 

@@ -10,9 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
 #include "base/fault_point.h"
 #include "broker/handlers/group_handlers.h"
 #include "broker/handlers/topic_rules.h"
+#include "controller/image/topic_config.h"
 #include "proto/kafka/error.h"
 
 namespace quorate {
@@ -113,6 +116,17 @@ NewTopicSpec OffsetsTopicSpec(const GroupHandlerEnv& env) {
   return spec;
 }
 
+// With fewer replicas nothing could be committed to the topic of offsets.
+int32_t ReplicasToWrite(const GroupHandlerEnv& env) {
+  const std::string min_isr = ResolveTopicConfigKey(*env.base.images->image(), kOffsetsTopic,
+                                                    kNoNode, env.base.config->static_configs,
+                                                    *FindTopicConfigKey("min.insync.replicas"))
+                                  .value;
+  int32_t needed = 1;
+  if (!absl::SimpleAtoi(min_isr, &needed)) needed = 1;
+  return std::min(needed, env.groups->options().topic_replication_factor);
+}
+
 void Handle(const GroupHandlerEnv& env, const RequestContext& context,
             FindCoordinatorRequest request, Reply<FindCoordinatorResponse> reply) {
   if (request.key_type != kGroupKey) {
@@ -124,14 +138,23 @@ void Handle(const GroupHandlerEnv& env, const RequestContext& context,
   if (env.base.images->image()->FindTopicByName(kOffsetsTopic) != nullptr) {
     return Answer(env, context, request, nullptr, reply);
   }
-  auto shared = std::make_shared<Reply<FindCoordinatorResponse>>(std::move(reply));
-  env.base.topics->Create(OffsetsTopicSpec(env), [env, context, request = std::move(request),
-                                                  shared](const absl::Status& status) {
-    if (status.ok()) return Answer(env, context, request, nullptr, *shared);
+  const NewTopicSpec spec = OffsetsTopicSpec(env);
+  if (const int32_t needed = ReplicasToWrite(env); spec.replication_factor < needed) {
+    // Made now, it could never be written.
     const Found refused =
-        NotFound(KafkaError::kCoordinatorNotAvailable, std::string(status.message()));
-    Answer(env, context, request, &refused, *shared);
-  });
+        NotFound(KafkaError::kCoordinatorNotAvailable,
+                 absl::StrFormat("%s is made once %d brokers are up (min.insync.replicas)",
+                                 kOffsetsTopic, needed));
+    return Answer(env, context, request, &refused, reply);
+  }
+  auto shared = std::make_shared<Reply<FindCoordinatorResponse>>(std::move(reply));
+  env.base.topics->Create(
+      spec, [env, context, request = std::move(request), shared](const absl::Status& status) {
+        if (status.ok()) return Answer(env, context, request, nullptr, *shared);
+        const Found refused =
+            NotFound(KafkaError::kCoordinatorNotAvailable, std::string(status.message()));
+        Answer(env, context, request, &refused, *shared);
+      });
 }
 
 }  // namespace

@@ -133,6 +133,15 @@ TEST_F(GroupHandlersTest, FirstFindCreatesTheOffsetsTopicWithNoMoreReplicasThanL
   EXPECT_EQ(response.coordinators.at(0).error_code, Code(KafkaError::kCoordinatorNotAvailable));
 }
 
+TEST_F(GroupHandlersTest, TheOffsetsTopicIsNotMadeWithFewerReplicasThanACommitNeeds) {
+  config.static_configs["min.insync.replicas"] = "3";  // two brokers are up
+  kafka::FindCoordinatorRequest request;
+  request.coordinator_keys = {"g"};
+  const auto response = Call<kafka::FindCoordinatorResponse>(request, 4);
+  EXPECT_EQ(response.coordinators.at(0).error_code, Code(KafkaError::kCoordinatorNotAvailable));
+  EXPECT_EQ(rpc.made["Controller.CreateTopics"], 0);
+}
+
 TEST_F(GroupHandlersTest, TransactionCoordinatorsAreRefusedForGood) {
   SetOffsetsTopic();
   kafka::FindCoordinatorRequest request;

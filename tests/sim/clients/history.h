@@ -20,6 +20,8 @@ class History {
   // Something a client must never see, in one sentence.
   virtual void OnOutrage(const std::string& checker, const std::string& text,
                          const Subject& subject) = 0;
+  // Whether `broker` leads the partition by what the nodes know by now.
+  virtual bool Leads(const PartitionName& partition, int32_t broker) const = 0;
   // A producer was given an id.
   virtual void OnProducerId(int64_t id) = 0;
 };

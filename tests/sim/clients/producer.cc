@@ -196,7 +196,7 @@ void SimProducer::SendTo(int32_t broker, const std::vector<size_t>& lanes) {
     auto& data = topic.partition_data.emplace_back();
     data.index = lane.partition.index;
     data.records = kafka::Records(SharedBytes::Copy(batch->bytes));
-    sent.push_back({index, batch, lane.outstanding == 0 && lane.sent == 0});
+    sent.push_back({index, batch, broker, lane.outstanding == 0 && lane.sent == 0});
     ++lane.sent;
     ++lane.outstanding;
     lane.target = broker;
@@ -259,7 +259,9 @@ void SimProducer::OnAnswer(const Sent& sent, int16_t code, int64_t base_offset) 
   const bool sequence =
       error == KafkaError::kOutOfOrderSequenceNumber || error == KafkaError::kUnknownProducerId;
   const bool damaged = error == KafkaError::kCorruptMessage && options_.corrupt_frames;
-  if (!MayHappen(error) && !damaged && !(sequence && !sent.alone)) {
+  // A leader that was replaced, and has not heard of it, lacks what its successor acknowledged.
+  const bool expected = sequence && (!sent.alone || !history_.Leads(lane.partition, sent.broker));
+  if (!MayHappen(error) && !damaged && !expected) {
     history_.OnOutrage(
         "producer",
         absl::StrFormat("%s, records %d..%d of producer %d: %s", lane.partition.ToString(),

@@ -69,7 +69,8 @@ class SimProducer {
   struct Sent {
     size_t lane;
     std::shared_ptr<Batch> batch;
-    bool alone;  // nothing of its partition was under way, and all before it is acknowledged
+    int32_t broker;  // it went to
+    bool alone;      // nothing of its partition was under way, and all before it is acknowledged
   };
 
   void AskForId();

@@ -80,6 +80,10 @@ void Simulation::OnOutrage(const std::string& checker, const std::string& text,
   verdict_.Add(checker, text, subject);
 }
 
+bool Simulation::Leads(const PartitionName& partition, int32_t broker) const {
+  return watcher_ != nullptr && watcher_->LeaderOf(partition) == NodeId(broker);
+}
+
 SimClient& Simulation::NewClient(const std::string& host) {
   internet_.AddHost(host);
   client_processes_.push_back(std::make_unique<Process>(world_, host, world_.random().Next()));

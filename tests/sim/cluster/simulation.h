@@ -73,6 +73,7 @@ class Simulation final : public History, public GroupHistory {
               const RecordName& record) override;
   void OnOutrage(const std::string& checker, const std::string& text,
                  const Subject& subject) override;
+  bool Leads(const PartitionName& partition, int32_t broker) const override;
   void OnProducerId(int64_t id) override { producer_ids_.OnProducerId(id); }
   void OnOwner(int32_t generation, const PartitionName& partition,
                const std::string& member) override {

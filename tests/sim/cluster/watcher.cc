@@ -313,6 +313,13 @@ void Watcher::LookAtLeader(Watched& watched, SimNode& node, const PartitionPosit
   isr_supersets_.OnLeader(watched.name, leader, Ids(watched.state.isr), members);
 }
 
+NodeId Watcher::LeaderOf(const PartitionName& partition) const {
+  for (const Watched& watched : partitions_) {
+    if (watched.name == partition) return watched.state.leader;
+  }
+  return kNoNode;
+}
+
 IdleMoment Watcher::Moment() const {
   IdleMoment moment;
   moment.seconds = static_cast<double>(world_.now().since_zero().count()) / 1e6;

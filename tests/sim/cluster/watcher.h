@@ -51,6 +51,8 @@ class Watcher {
     leader_completeness_.OnAck(partition, offset, world_.now());
   }
   IdleMoment Moment() const;
+  // By the newest image that any node ever had; kNoNode if the partition has none.
+  NodeId LeaderOf(const PartitionName& partition) const;
 
  private:
   using Positions = std::optional<PartitionPositions>;
