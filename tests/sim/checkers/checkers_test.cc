@@ -17,7 +17,6 @@
 #include "tests/sim/checkers/leader_completeness_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
-#include "tests/sim/checkers/offsets_checker.h"
 #include "tests/sim/checkers/owner_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
@@ -65,21 +64,23 @@ TEST_F(CheckersTest, AGoodHistoryPasses) {
 
 TEST_F(CheckersTest, ACommittedOffsetThatGoesBack) {
   CommittedOffsetChecker offsets(verdict_);
-  offsets.OnRead(kPartition, offsets.acked(kPartition), -1);  // none yet
-  offsets.OnSent(kPartition, 4);
-  offsets.OnAcked(kPartition, 4);
-  offsets.OnSent(kPartition, 5);  // its fate is not known
-  offsets.OnRead(kPartition, 4, 4);
-  offsets.OnRead(kPartition, 4, 5);
+  offsets.OnRead("g", kPartition, offsets.Floor("g", kPartition), -1);  // none yet
+  for (int64_t i = 1; i <= 5; ++i) offsets.OnSent("g", kPartition, i);
+  offsets.OnAcked("g", kPartition, 3);
+  const int64_t floor = offsets.Floor("g", kPartition);
+  offsets.OnRead("g", kPartition, floor, 5);  // its acknowledgement is on its way
+  offsets.OnRead("g", kPartition, floor, 4);  // asked before 5 was read
+  offsets.OnRead("h", kPartition, offsets.Floor("h", kPartition), -1);
   EXPECT_EQ(Found(), "");
-  offsets.OnRead(kPartition, 4, 3);
+  EXPECT_EQ(offsets.Floor("g", kPartition), 5);
+  offsets.OnRead("g", kPartition, 5, 4);
   EXPECT_EQ(Found(), "committed-offset");
 }
 
 TEST_F(CheckersTest, ACommittedOffsetThatNobodySent) {
   CommittedOffsetChecker offsets(verdict_);
-  offsets.OnSent(kPartition, 4);
-  offsets.OnRead(kPartition, -1, 6);
+  offsets.OnSent("g", kPartition, 4);
+  offsets.OnRead("g", kPartition, -1, 6);
   EXPECT_EQ(Found(), "committed-offset");
 }
 
@@ -380,31 +381,6 @@ TEST_F(CheckersTest, ATermThatWentBackIsSeenByTheVotes) {
   votes.OnState(1, 1, 3, 1);
   votes.OnState(1, 2, 2, -1);
   EXPECT_EQ(Found(), "vote");
-}
-
-TEST_F(CheckersTest, GroupOffsetsDoNotGoBack) {
-  OffsetsChecker offsets(verdict_);
-  for (int64_t i = 1; i <= 5; ++i) offsets.OnSent("g", i);
-  offsets.OnRead("g", -1, -1);
-  offsets.OnRead("g", 2, 3);  // 3 is in the log, its acknowledgement is on its way
-  offsets.OnRead("g", 3, 5);
-  EXPECT_EQ(Found(), "");
-  offsets.OnRead("g", 3, 4);
-  EXPECT_EQ(Found(), "group-offsets");
-}
-
-TEST_F(CheckersTest, AGroupOffsetBelowTheAcknowledgedOne) {
-  OffsetsChecker offsets(verdict_);
-  offsets.OnSent("g", 1);
-  offsets.OnRead("g", 1, -1);
-  EXPECT_EQ(Found(), "group-offsets");
-}
-
-TEST_F(CheckersTest, AGroupOffsetThatNobodySent) {
-  OffsetsChecker offsets(verdict_);
-  offsets.OnSent("g", 1);
-  offsets.OnRead("g", 1, 2);
-  EXPECT_EQ(Found(), "group-offsets");
 }
 
 TEST_F(CheckersTest, ARestartKeepsWhatWasSynced) {

@@ -6,37 +6,41 @@
 
 namespace quorate::sim {
 
-void CommittedOffsetChecker::OnSent(const PartitionName& partition, int64_t offset) {
-  int64_t& highest = sent_.try_emplace(partition, -1).first->second;
-  highest = std::max(highest, offset);
+void CommittedOffsetChecker::OnSent(const std::string& group, const PartitionName& partition,
+                                    int64_t offset) {
+  Known& known = known_[{group, partition}];
+  known.sent = std::max(known.sent, offset);
 }
 
-void CommittedOffsetChecker::OnAcked(const PartitionName& partition, int64_t offset) {
-  int64_t& highest = acked_.try_emplace(partition, -1).first->second;
-  highest = std::max(highest, offset);
+void CommittedOffsetChecker::OnAcked(const std::string& group, const PartitionName& partition,
+                                     int64_t offset) {
+  Known& known = known_[{group, partition}];
+  known.committed = std::max(known.committed, offset);
 }
 
-int64_t CommittedOffsetChecker::acked(const PartitionName& partition) const {
-  const auto it = acked_.find(partition);
-  return it == acked_.end() ? -1 : it->second;
+int64_t CommittedOffsetChecker::Floor(const std::string& group,
+                                      const PartitionName& partition) const {
+  const auto it = known_.find({group, partition});
+  return it == known_.end() ? -1 : it->second.committed;
 }
 
-void CommittedOffsetChecker::OnRead(const PartitionName& partition, int64_t floor, int64_t offset) {
+void CommittedOffsetChecker::OnRead(const std::string& group, const PartitionName& partition,
+                                    int64_t floor, int64_t offset) {
+  Known& known = known_[{group, partition}];
   if (offset < floor) {
     verdict_.Add("committed-offset",
-                 absl::StrFormat("the committed offset of %s is %d, after %d was acknowledged",
-                                 partition.ToString(), offset, floor),
+                 absl::StrFormat("the offset that %s committed for %s is %d, after %d was "
+                                 "acknowledged or read",
+                                 group, partition.ToString(), offset, floor),
+                 {partition});
+  } else if (offset > known.sent) {
+    verdict_.Add("committed-offset",
+                 absl::StrFormat("the offset that %s committed for %s is %d, but none above %d was "
+                                 "ever sent",
+                                 group, partition.ToString(), offset, known.sent),
                  {partition});
   }
-  const auto it = sent_.find(partition);
-  const int64_t highest = it == sent_.end() ? -1 : it->second;
-  if (offset > highest) {
-    verdict_.Add(
-        "committed-offset",
-        absl::StrFormat("the committed offset of %s is %d, but none above %d was ever sent",
-                        partition.ToString(), offset, highest),
-        {partition});
-  }
+  known.committed = std::max(known.committed, offset);
 }
 
 }  // namespace quorate::sim

@@ -29,11 +29,12 @@ std::string Text(const std::vector<PartitionName>& partitions) {
 
 }  // namespace
 
-SimGroupMember::SimGroupMember(SimClient& client, std::string group,
+SimGroupMember::SimGroupMember(SimClient& client, std::string group, bool alone,
                                std::vector<PartitionName> partitions, History& history,
                                GroupHistory& groups)
     : client_(client),
       group_(std::move(group)),
+      alone_(alone),
       partitions_(std::move(partitions)),
       history_(history),
       groups_(groups) {}
@@ -116,7 +117,9 @@ void SimGroupMember::FindCoordinator() {
         if (error != KafkaError::kNone) return OnError("its coordinator", error);
         coordinator_ = response.node_id;
         ever_found_ = true;
-        Join();
+        if (!alone_) return Join();
+        for (const PartitionName& name : partitions_) owned_[name] = -1;
+        FetchCommitted();
       });
 }
 
@@ -188,7 +191,7 @@ void SimGroupMember::FetchCommitted() {
     auto& topic = request.topics->emplace_back();
     topic.name = name.topic;
     topic.partition_indexes.push_back(name.index);
-    floors[name] = groups_.Acked(name);
+    floors[name] = groups_.CommitFloor(group_, name);
   }
   if (owned_.empty()) return Work();
   Call<kafka::OffsetFetchRequest, kafka::OffsetFetchResponse>(
@@ -211,7 +214,7 @@ void SimGroupMember::OnCommitted(const kafka::OffsetFetchResponse& response,
       const PartitionName name{topic.name, partition.partition_index};
       const auto floor = floors.find(name);
       if (floor == floors.end()) continue;
-      groups_.OnCommittedRead(name, floor->second, partition.committed_offset);
+      groups_.OnCommittedRead(group_, name, floor->second, partition.committed_offset);
       owned_[name] = partition.committed_offset;
       audited_.insert(name);
     }
@@ -220,9 +223,10 @@ void SimGroupMember::OnCommitted(const kafka::OffsetFetchResponse& response,
 }
 
 void SimGroupMember::Work() {
-  Next(Micros(client_.random().Between(20'000, 400'000)), [this] {
+  const int64_t pause_high = alone_ ? 60'000 : 400'000;
+  Next(Micros(client_.random().Between(20'000, pause_high)), [this] {
     if (owned_.empty() || client_.random().Chance(0.3)) {
-      Heartbeat();
+      alone_ ? FetchCommitted() : Heartbeat();
     } else {
       Commit();
     }
@@ -254,7 +258,7 @@ void SimGroupMember::Commit() {
     auto& partition = topic.partitions.emplace_back();
     partition.partition_index = name.index;
     partition.committed_offset = committed;
-    groups_.OnCommitSent(name, committed);
+    groups_.OnCommitSent(group_, name, committed);
   }
   Call<kafka::OffsetCommitRequest, kafka::OffsetCommitResponse>(
       8, request, [this](const kafka::OffsetCommitResponse& response) {
@@ -265,7 +269,7 @@ void SimGroupMember::Commit() {
             if (partition.error_code != 0) {
               error = kafka::ErrorFromCode(partition.error_code);
             } else if (owned_.contains(name)) {
-              groups_.OnCommitAcked(name, owned_.at(name));
+              groups_.OnCommitAcked(group_, name, owned_.at(name));
               ++commits_;
             }
           }

@@ -3,7 +3,8 @@
 // SimGroupMember: a member of a consumer group: finds the coordinator, joins, shares the partitions
 // out if it is the leader, and, while it owns some, reads what is committed for them and commits
 // ever higher numbers. After a call without an answer it joins anew as another member: what it sent
-// may still arrive, and then must be refused.
+// may still arrive, and then must be refused. Alone in its group it needs no protocol: it commits
+// for all partitions under the group's name (a simple consumer).
 //
 // Everything happens on its process' loop.
 #pragma once
@@ -27,10 +28,11 @@ namespace quorate::sim {
 
 class SimGroupMember {
  public:
-  SimGroupMember(SimClient& client, std::string group, std::vector<PartitionName> partitions,
-                 History& history, GroupHistory& groups);
+  SimGroupMember(SimClient& client, std::string group, bool alone,
+                 std::vector<PartitionName> partitions, History& history, GroupHistory& groups);
 
   Process& process() { return client_.process(); }
+  const std::string& group() const { return group_; }
   void Start();
   // Joins anew and reads again what is committed for all it then owns.
   void Audit();
@@ -64,6 +66,7 @@ class SimGroupMember {
 
   SimClient& client_;
   const std::string group_;
+  const bool alone_;
   const std::vector<PartitionName> partitions_;
   History& history_;
   GroupHistory& groups_;

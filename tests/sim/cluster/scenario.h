@@ -117,9 +117,8 @@ struct Scenario {
   int producers = 2;
   ProducerOptions producer;
   int consumers = 2;
-  // Clients that commit offsets under a group's name; they bring the offsets topic into being.
+  // Simple consumers, each the only one that commits under its group's name.
   int committers = 0;
-  Micros commit_pause{50'000};
   ConsumerOptions consumer;
   int group_members = 0;   // of one consumer group
   Micros rewind_pause{0};  // a consumer begins anew this often

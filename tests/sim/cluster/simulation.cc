@@ -42,7 +42,7 @@ Simulation::Simulation(const Scenario& scenario, bool loud)
     for (int32_t i = 0; i < topic.partitions; ++i) partitions_.push_back({topic.name, i});
   }
   all_partitions_ = partitions_;
-  if (scenario_.group_members == 0) return;
+  if (scenario_.group_members + scenario_.committers == 0) return;
   for (int32_t i = 0; i < kOffsetsPartitions; ++i) {
     all_partitions_.push_back({std::string(kOffsetsTopic), i});
   }
@@ -114,12 +114,18 @@ bool Simulation::MakeTopics() {
   return false;
 }
 
-bool Simulation::StartGroup() {
-  for (int i = 0; i < scenario_.group_members; ++i) {
-    SimClient& client = NewClient("member" + std::to_string(i));
+bool Simulation::StartGroups() {
+  const auto start = [this](const std::string& host, const std::string& group, bool alone) {
+    SimClient& client = NewClient(host);
     members_.push_back(
-        std::make_unique<SimGroupMember>(client, "group", partitions_, *this, *this));
+        std::make_unique<SimGroupMember>(client, group, alone, partitions_, *this, *this));
     world_.RunAs(client.process(), [this] { members_.back()->Start(); });
+  };
+  for (int i = 0; i < scenario_.group_members; ++i) {
+    start("member" + std::to_string(i), "group", false);
+  }
+  for (int i = 0; i < scenario_.committers; ++i) {
+    start("committer" + std::to_string(i), "group" + std::to_string(i), true);
   }
   const bool found = RunUntil(
       [this] {
@@ -133,7 +139,7 @@ bool Simulation::StartGroup() {
   return found;
 }
 
-void Simulation::AuditGroup() {
+void Simulation::AuditGroups() {
   if (members_.empty()) return;
   for (const auto& member : members_) {
     world_.ScheduleIn(Micros(0), nullptr, [this, &member = *member] {
@@ -145,16 +151,18 @@ void Simulation::AuditGroup() {
   const bool well = RunUntil(
       [&, this] {
         missing.clear();
-        std::set<PartitionName> audited;
+        std::map<std::string, std::set<PartitionName>> audited;
         for (const auto& member : members_) {
-          audited.insert(member->audited().begin(), member->audited().end());
+          audited[member->group()].insert(member->audited().begin(), member->audited().end());
           missing += ", " + member->last_error();
         }
-        return audited.size() == partitions_.size();
+        return std::all_of(audited.begin(), audited.end(), [this](const auto& group) {
+          return group.second.size() == partitions_.size();
+        });
       },
       kHealPatience);
   if (!well && verdict_.ok()) {
-    verdict_.Add("liveness", "nobody owns some partitions of the group" + missing);
+    verdict_.Add("liveness", "nobody reads what a group committed for some partitions" + missing);
   }
 }
 
@@ -174,28 +182,8 @@ void Simulation::StartClients() {
   }
 }
 
-void Simulation::StartCommitters() {
-  for (int i = 0; i < scenario_.committers; ++i) {
-    SimClient& client = NewClient("committer" + std::to_string(i));
-    SimCommitter::Observer observer;
-    observer.on_sent = [this](const std::string& group, int64_t offset) {
-      group_offsets_.OnSent(group, offset);
-    };
-    observer.on_acked = [](const std::string&, int64_t) {};
-    observer.on_read = [this](const std::string& group, int64_t acked, int64_t offset) {
-      world_.Trace(static_cast<uint64_t>(offset));
-      group_offsets_.OnRead(group, acked, offset);
-    };
-    committers_.push_back(std::make_unique<SimCommitter>(client, "group" + std::to_string(i),
-                                                         scenario_.topics[0].name,
-                                                         scenario_.commit_pause, observer));
-    world_.RunAs(client.process(), [this] { committers_.back()->Start(); });
-  }
-}
-
 void Simulation::StopClients() {
   for (const auto& producer : producers_) producer->Stop();
-  for (const auto& committer : committers_) committer->Stop();
 }
 
 // A script breaks what it breaks; nothing comes by chance.
@@ -253,7 +241,7 @@ void Simulation::ReadEverything() {
       kReadPatience);
   if (!all_read && verdict_.ok()) verdict_.Add("unseen", missing, SubjectOf(missing));
   if (!all_read) return;
-  AuditGroup();
+  AuditGroups();
   records_.Finish();
   reads_.Finish();
 }
@@ -337,9 +325,6 @@ bool Simulation::HealAndWait() {
         for (const auto& producer : producers_) {
           if (!producer->Idle()) missing = "not acknowledged:" + producer->Describe();
         }
-        for (const auto& committer : committers_) {
-          if (!committer->Settled()) missing = "a group's offset cannot be read";
-        }
         if (missing.empty()) missing = view_.WhatIsMissing();
         return missing.empty();
       },
@@ -385,9 +370,8 @@ RunResult Simulation::Run() {
   watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, all_partitions_,
                                        points_.IsOn("controller.batch_per_change"), verdict_, log_);
   watcher_->Start();
-  if (MakeTopics() && StartGroup()) {
+  if (MakeTopics() && StartGroups()) {
     StartClients();
-    StartCommitters();
     scenario_.script ? RunScript() : RunUnderFaults();
     if (verdict_.ok() && HealAndWait()) ReadEverything();
     if (verdict_.ok() && Settle()) CompareReplicas();

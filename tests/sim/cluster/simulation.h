@@ -14,14 +14,12 @@
 
 #include "tests/sim/checkers/answers_checker.h"
 #include "tests/sim/checkers/committed_offset_checker.h"
-#include "tests/sim/checkers/offsets_checker.h"
 #include "tests/sim/checkers/owner_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/clients/admin_storm.h"
-#include "tests/sim/clients/committer.h"
 #include "tests/sim/clients/consumer.h"
 #include "tests/sim/clients/group_member.h"
 #include "tests/sim/clients/history.h"
@@ -79,31 +77,34 @@ class Simulation final : public History, public GroupHistory {
                const std::string& member) override {
     owners_.OnOwner(generation, partition, member);
   }
-  void OnCommitSent(const PartitionName& partition, int64_t offset) override {
-    committed_offsets_.OnSent(partition, offset);
+  void OnCommitSent(const std::string& group, const PartitionName& partition,
+                    int64_t offset) override {
+    committed_offsets_.OnSent(group, partition, offset);
   }
-  void OnCommitAcked(const PartitionName& partition, int64_t offset) override {
-    committed_offsets_.OnAcked(partition, offset);
+  void OnCommitAcked(const std::string& group, const PartitionName& partition,
+                     int64_t offset) override {
+    committed_offsets_.OnAcked(group, partition, offset);
   }
-  int64_t Acked(const PartitionName& partition) const override {
-    return committed_offsets_.acked(partition);
+  int64_t CommitFloor(const std::string& group, const PartitionName& partition) const override {
+    return committed_offsets_.Floor(group, partition);
   }
-  void OnCommittedRead(const PartitionName& partition, int64_t floor, int64_t offset) override {
-    committed_offsets_.OnRead(partition, floor, offset);
+  void OnCommittedRead(const std::string& group, const PartitionName& partition, int64_t floor,
+                       int64_t offset) override {
+    committed_offsets_.OnRead(group, partition, floor, offset);
   }
 
   SimClient& NewClient(const std::string& host);
   void StartNodes();
   bool MakeTopics();
-  // The group of consumers, if there is one; false if its topic does not come into being.
-  bool StartGroup();
+  // The group of consumers and those who commit alone; false if the topic of their offsets does not
+  // come into being.
+  bool StartGroups();
   // Every committed offset is read again.
-  void AuditGroup();
+  void AuditGroups();
   void StartClients();
   void MakeStorms();
   // Goes on until `condition` holds; false after `patience`.
   bool RunUntil(const std::function<bool()>& condition, Micros patience);
-  void StartCommitters();
   void RunUnderFaults();
   void RunScript();
   void StopClients();
@@ -130,7 +131,6 @@ class Simulation final : public History, public GroupHistory {
   RecordsChecker records_{verdict_};
   ReadChecker reads_{verdict_};
   ProducerIdChecker producer_ids_{verdict_};
-  OffsetsChecker group_offsets_{verdict_};
   AnswersChecker answers_{verdict_};
   CommittedOffsetChecker committed_offsets_{verdict_};
   OwnerChecker owners_{verdict_};
@@ -143,7 +143,6 @@ class Simulation final : public History, public GroupHistory {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<std::unique_ptr<SimProducer>> producers_;
   std::vector<std::unique_ptr<SimConsumer>> consumers_;
-  std::vector<std::unique_ptr<SimCommitter>> committers_;
   std::vector<std::unique_ptr<SimGroupMember>> members_;
   std::unique_ptr<SimConsumer> final_reader_;
   std::unique_ptr<TopicMaker> topic_maker_;

@@ -277,7 +277,6 @@ std::vector<DirectedScenario> ReplicationScenarios() {
       {"K1", "coordinators move away and back: committed offsets never go back", K1,
        [](Scenario* scenario) {
          scenario->committers = 3;
-         scenario->commit_pause = Micros(30'000);
          scenario->producers = 1;
        }},
   };
