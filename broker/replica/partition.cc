@@ -387,7 +387,6 @@ std::optional<PartitionPositions> Partition::Positions() const {
   positions.last_stable_offset = log_->LastStableOffset(high_watermark_);
   positions.flushed_end_offset = log_->flushed_end_offset();
   positions.end_offset = log_->end_offset();
-  positions.size_bytes = log_->size_bytes();
   return positions;
 }
 

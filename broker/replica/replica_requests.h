@@ -169,7 +169,7 @@ struct PartitionPositions {
   Offset last_stable_offset{0};
   Offset flushed_end_offset{0};
   Offset end_offset{0};
-  int64_t size_bytes = 0;
+  bool operator==(const PartitionPositions&) const = default;
 };
 
 }  // namespace quorate

@@ -80,6 +80,8 @@ void DecideFaults(Random& random, const ScenarioOptions& options, Scenario* scen
 // Long runs with little to do: most of the time nothing happens at all.
 void MakeSparse(Random& random, Scenario* scenario) {
   scenario->faults.pause_mean = Micros(random.Between(60'000'000, 180'000'000));
+  scenario->points_rate = 0.02;
+  scenario->fetch_wait_ms = scenario->replica_lag_ms / 2;
   if (random.Chance(0.5)) scenario->faults.restart_high = seconds(60);
   if (random.Chance(0.5)) scenario->faults.cut_high = seconds(60);
   scenario->group_members = 0;  // heartbeats leave no time idle

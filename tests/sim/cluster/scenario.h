@@ -135,7 +135,9 @@ struct Scenario {
   int64_t clock_drift_ppm = 0;  // the most that a process' monotonic clock is off
   Micros abort_at{0};           // ScenarioOptions::abort_at
   double points_share = 0;      // chance of each BUGGIFY point to be on
+  double points_rate = 1;       // what the chances of those that are on are multiplied with
   int64_t replica_lag_ms = 0;
+  int64_t fetch_wait_ms = 500;  // of a follower that is caught up
   // Bytes of the metadata log between two snapshots, and how many bytes of one go into an answer;
   // 0: as by default, which no run reaches.
   int64_t snapshot_bytes = 0;

@@ -15,10 +15,11 @@ uint64_t HashOf(std::string_view text) {
 
 }  // namespace
 
-SimPoints::SimPoints(World& world, uint64_t seed, double share)
+SimPoints::SimPoints(World& world, uint64_t seed, double share, double rate)
     : world_(world),
       seed_(seed),
       share_(share),
+      rate_(rate),
       random_(seed * 0x9e3779b97f4a7c15u + 11),
       states_(FaultPoints().size()),
       previous_(SetFaultDecider(this)) {}
@@ -42,7 +43,7 @@ bool SimPoints::Fires(const FaultPoint& point, double p) {
   const Process* const process = world_.current();
   if (stopped_ || process == nullptr || !process->alive()) return false;
   State& state = StateOf(point);
-  if (!state.on || !random_.Chance(p)) return false;
+  if (!state.on || !random_.Chance(p * rate_)) return false;
   ++state.count;
   return true;
 }

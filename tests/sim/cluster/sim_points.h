@@ -22,8 +22,9 @@ namespace quorate::sim {
 
 class SimPoints final : public FaultDecider {
  public:
-  // Each BUGGIFY point is on with chance `share`.
-  SimPoints(World& world, uint64_t seed, double share);
+  // Each BUGGIFY point is on with chance `share`; then the chance that its place asks for is
+  // multiplied with `rate`, 0 to 1.
+  SimPoints(World& world, uint64_t seed, double share, double rate);
   ~SimPoints() override;
   SimPoints(const SimPoints&) = delete;
   SimPoints& operator=(const SimPoints&) = delete;
@@ -67,6 +68,7 @@ class SimPoints final : public FaultDecider {
   World& world_;
   const uint64_t seed_;
   const double share_;
+  const double rate_;
   SeededRandom random_;
   bool stopped_ = false;
   std::vector<State> states_;  // by number

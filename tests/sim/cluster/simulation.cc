@@ -35,7 +35,7 @@ constexpr int32_t kOffsetsPartitions = 2;  // as SimNode asks for
 Simulation::Simulation(const Scenario& scenario, bool loud)
     : scenario_(scenario),
       world_(scenario.seed),
-      points_(world_, scenario.seed, scenario.points_share),
+      points_(world_, scenario.seed, scenario.points_share, scenario.points_rate),
       log_(world_, loud) {
   links_.set_behaviour(scenario_.links);
   for (const TopicPlan& topic : scenario_.topics) {
@@ -257,7 +257,6 @@ void Simulation::CompareReplicas() {
       if (!at) continue;
       ReplicaBytes& replica = replicas.emplace_back();
       replica.node = node->id().value();
-      replica.bytes.reserve(static_cast<size_t>(at->size_bytes));
       Offset next = at->log_start_offset;
       while (next < at->high_watermark) {
         const auto read = manager.Read(tp, next, at->high_watermark, 1 << 20);

@@ -57,14 +57,17 @@ Watcher::Watcher(World& world, const Scenario& scenario,
       recoveries_(verdict),
       leader_completeness_(verdict),
       voter_sets_(verdict),
+      seen_(static_cast<size_t>(scenario.nodes)),
       seen_index_(static_cast<size_t>(scenario.nodes), -1),
       restored_(static_cast<size_t>(scenario.nodes)),
       restored_at_(static_cast<size_t>(scenario.nodes), -1) {
   for (const PartitionName& name : partitions) {
     Watched& watched = partitions_.emplace_back();
     watched.name = name;
+    watched.text = name.ToString();
     watched.flushes = name.topic != "os";
     watched.ends.assign(static_cast<size_t>(scenario.nodes), -1);
+    watched.seen.resize(static_cast<size_t>(scenario.nodes));
   }
 }
 
@@ -82,16 +85,26 @@ void Watcher::Start() {
 }
 
 void Watcher::Look() {
+  bool changed = false;
   for (const auto& node : nodes_) {
     commits_.OnDiskLost(node->id().value(), node->lost_durable_end());
     if (!node->up()) {
       commits_.OnDurableEnd(node->id().value(), node->last_durable_end());
+      std::optional<SeenQuorum>& seen = seen_[static_cast<size_t>(node->id().value() - 1)];
+      changed = changed || seen.has_value();
+      seen.reset();
       continue;
     }
-    LookAtQuorum(*node);
-    LookAtSnapshots(*node);
+    changed = LookAtQuorum(*node) || changed;
     LookAtImage(*node);
   }
+  if (changed) LookAtCommits();
+  for (Watched& watched : partitions_) {
+    if (watched.id) LookAtPartition(watched);
+  }
+}
+
+void Watcher::LookAtCommits() {
   if (scenario_.dynamic_voters) {
     std::set<std::set<int32_t>> sets;
     for (const auto& node : nodes_) {
@@ -104,9 +117,6 @@ void Watcher::Look() {
   for (const auto& node : nodes_) {
     if (node->up()) commits_.Check(node->id().value(), node->raft().commit_index().value());
   }
-  for (Watched& watched : partitions_) {
-    if (watched.id) LookAtPartition(watched);
-  }
 }
 
 void Watcher::OnProcessEnds(SimNode& node) {
@@ -118,11 +128,36 @@ void Watcher::OnProcessEnds(SimNode& node) {
       std::min(raft.core().durable_end().value(), raft.log().flushed_end_offset().value()));
   for (const Watched& watched : partitions_) {
     const auto at = watched.id ? node.broker().replicas().Positions(*watched.id) : std::nullopt;
-    if (at) recoveries_.OnEnd(id, watched.name.ToString(), at->flushed_end_offset.value());
+    if (at) recoveries_.OnEnd(id, watched.text, at->flushed_end_offset.value());
   }
 }
 
-void Watcher::LookAtQuorum(SimNode& node) {
+bool Watcher::LookAtQuorum(SimNode& node) {
+  const RaftNode& raft = node.raft();
+  const raft::RaftCore& core = raft.core();
+  SeenQuorum now{.incarnation = node.incarnation(),
+                 .key = node.replica_key(),
+                 .leader = raft.leader(),
+                 .role = core.role(),
+                 .voted_for = core.hard_state().voted_for,
+                 .persisting = raft.persisting(),
+                 .log_start = core.log_start(),
+                 .commit = raft.commit_index(),
+                 .durable_end = core.durable_end(),
+                 .log_end = raft.log_end_index(),
+                 .truncations = core.truncations(),
+                 .snapshots = raft.snapshots(),
+                 .installed = raft.snapshots_installed(),
+                 .image = node.broker().images().image()->index()};
+  std::optional<SeenQuorum>& seen = seen_[static_cast<size_t>(node.id().value() - 1)];
+  if (seen == now) return false;
+  seen = std::move(now);
+  LookAtVotes(node);
+  LookAtSnapshots(node);
+  return true;
+}
+
+void Watcher::LookAtVotes(SimNode& node) {
   const int32_t id = node.id().value();
   const RaftNode& raft = node.raft();
   const QuorumLeader leader = raft.leader();
@@ -208,6 +243,7 @@ void Watcher::OnNewestImage(const MetadataImage& image) {
     const PartitionState* state = topic->FindPartition(index);
     if (state == nullptr) continue;
     watched.id = {topic->id, index};
+    watched.told = true;
     OnState(watched, image, *state);
   }
 }
@@ -216,11 +252,11 @@ void Watcher::OnState(Watched& watched, const MetadataImage& image, const Partit
   if (watched.state == state) return;
   if (watched.state.isr != state.isr || watched.state.elr != state.elr) {
     log_.Add({.kind = RunLogEntry::Kind::kIsr,
-              .text = absl::StrFormat("%s: ISR %s, ELR %s, leader %d in epoch %d",
-                                      watched.name.ToString(), Text(state.isr), Text(state.elr),
-                                      state.leader.value(), state.leader_epoch.value()),
+              .text = absl::StrFormat("%s: ISR %s, ELR %s, leader %d in epoch %d", watched.text,
+                                      Text(state.isr), Text(state.elr), state.leader.value(),
+                                      state.leader_epoch.value()),
               .nodes = Ids(state.isr),
-              .partition = watched.name.ToString()});
+              .partition = watched.text});
   }
   watched.state = state;
   std::set<int32_t> fenced;
@@ -233,28 +269,49 @@ void Watcher::OnState(Watched& watched, const MetadataImage& image, const Partit
                       fenced);
 }
 
-void Watcher::LookAtPartition(Watched& watched) {
-  std::vector<Positions> all(nodes_.size());
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    SimNode& node = *nodes_[i];
-    if (!node.up()) continue;
-    all[i] = node.broker().replicas().Positions(*watched.id);
-    if (all[i]) LookAtReplica(watched, node, *all[i]);
+std::optional<Watcher::SeenReplica> Watcher::See(const Watched& watched, SimNode& node) const {
+  if (!node.up()) return std::nullopt;
+  const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
+  const auto at = partition == nullptr ? std::nullopt : partition->Positions();
+  if (!at) return std::nullopt;
+  SeenReplica seen{.incarnation = node.incarnation(),
+                   .broker_epoch = node.broker().epoch(),
+                   .at = *at,
+                   .truncations = partition->log()->truncation_count(),
+                   .partition_epoch{},
+                   .maximal_isr = 0};
+  const LeaderState* const leading = partition->leader_state();
+  if (!at->is_leader || leading == nullptr) return seen;
+  seen.partition_epoch = leading->partition_epoch();
+  for (NodeId replica : watched.state.replicas) {
+    if (leading->InMaximalIsr(replica)) seen.maximal_isr |= uint64_t{1} << replica.value();
   }
+  return seen;
+}
+
+void Watcher::LookAtPartition(Watched& watched) {
+  bool changed = std::exchange(watched.told, false);
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (all[i] && all[i]->is_leader) LookAtLeader(watched, *nodes_[i], *all[i], all);
+    std::optional<SeenReplica> now = See(watched, *nodes_[i]);
+    if (now == watched.seen[i]) continue;
+    changed = true;
+    watched.seen[i] = std::move(now);
+    if (watched.seen[i]) LookAtReplica(watched, *nodes_[i], *watched.seen[i]);
+  }
+  if (!changed) return;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const std::optional<SeenReplica>& replica = watched.seen[i];
+    if (replica && replica->at.is_leader) LookAtLeader(watched, *nodes_[i], *replica);
   }
 }
 
-void Watcher::LookAtReplica(Watched& watched, SimNode& node, const PartitionPositions& at) {
+void Watcher::LookAtReplica(Watched& watched, SimNode& node, const SeenReplica& replica) {
+  const PartitionPositions& at = replica.at;
   const int32_t id = node.id().value();
-  const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
-  if (partition != nullptr && partition->log() != nullptr) {
-    if (partition->log()->truncation_count() == 0) {
-      recoveries_.OnOpened(id, watched.name.ToString(), at.end_offset.value());
-    } else {
-      recoveries_.OnCut(id, watched.name.ToString());
-    }
+  if (replica.truncations == 0) {
+    recoveries_.OnOpened(id, watched.text, at.end_offset.value());
+  } else {
+    recoveries_.OnCut(id, watched.text);
   }
   watermarks_.OnPositions(
       id, node.incarnation(), watched.name,
@@ -263,18 +320,18 @@ void Watcher::LookAtReplica(Watched& watched, SimNode& node, const PartitionPosi
   int64_t& end = watched.ends[static_cast<size_t>(id - 1)];
   if (at.end_offset.value() < end) {
     log_.Add({.kind = RunLogEntry::Kind::kCut,
-              .text = absl::StrFormat("node %d has %s up to %d, no longer %d", id,
-                                      watched.name.ToString(), at.end_offset.value(), end),
+              .text = absl::StrFormat("node %d has %s up to %d, no longer %d", id, watched.text,
+                                      at.end_offset.value(), end),
               .nodes = {id},
-              .partition = watched.name.ToString(),
+              .partition = watched.text,
               .from = end,
               .to = at.end_offset.value()});
   }
   end = at.end_offset.value();
 }
 
-void Watcher::LookAtLeader(Watched& watched, SimNode& node, const PartitionPositions& at,
-                           const std::vector<Positions>& all) {
+void Watcher::LookAtLeader(Watched& watched, SimNode& node, const SeenReplica& seen) {
+  const PartitionPositions& at = seen.at;
   const int32_t id = node.id().value();
   const int32_t epoch = at.leader_epoch.value();
   leaders_.OnPartitionLeader(watched.name, epoch, id);
@@ -284,31 +341,30 @@ void Watcher::LookAtLeader(Watched& watched, SimNode& node, const PartitionPosit
     log_.Add({.kind = RunLogEntry::Kind::kLeader,
               .text = absl::StrFormat("node %d leads %s in epoch %d, offsets up to %d, high "
                                       "watermark %d",
-                                      id, watched.name.ToString(), epoch, at.end_offset.value(),
+                                      id, watched.text, epoch, at.end_offset.value(),
                                       at.high_watermark.value()),
               .nodes = {id},
-              .partition = watched.name.ToString()});
+              .partition = watched.text});
   }
   if (watched.state.leader != node.id() || watched.state.leader_epoch != at.leader_epoch) return;
-  const Partition* partition = node.broker().replicas().impl()->Find(*watched.id);
-  const LeaderState* leading = partition == nullptr ? nullptr : partition->leader_state();
   // The answer to an AlterPartition may come before the image that has it.
-  if (leading == nullptr || leading->partition_epoch() > watched.state.partition_epoch) return;
+  if (seen.partition_epoch > watched.state.partition_epoch) return;
   IsrSupersetChecker::Leader leader{id, epoch, at.high_watermark.value(), {}};
-  std::vector<IsrSupersetChecker::Member> members;
   for (NodeId replica : watched.state.replicas) {
-    if (leading->InMaximalIsr(replica)) leader.maximal_isr.insert(replica.value());
+    if (seen.maximal_isr >> replica.value() & 1) leader.maximal_isr.insert(replica.value());
   }
+  std::vector<IsrSupersetChecker::Member> members;
   for (NodeId member : watched.state.isr) {
     const size_t i = static_cast<size_t>(member.value() - 1);
-    const Positions& held = all[i];
+    const std::optional<SeenReplica>& held = watched.seen[i];
     const auto registered = registered_.find(member.value());
-    if (member == node.id() || !held || held->leader_epoch != at.leader_epoch ||
-        registered == registered_.end() || registered->second != nodes_[i]->broker().epoch()) {
+    if (member == node.id() || !held || held->at.leader_epoch != at.leader_epoch ||
+        registered == registered_.end() || registered->second != held->broker_epoch) {
       continue;
     }
     members.push_back(
-        {member.value(), (watched.flushes ? held->flushed_end_offset : held->end_offset).value()});
+        {member.value(),
+         (watched.flushes ? held->at.flushed_end_offset : held->at.end_offset).value()});
   }
   isr_supersets_.OnLeader(watched.name, leader, Ids(watched.state.isr), members);
 }

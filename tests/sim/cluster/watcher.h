@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "broker/replica/replica_requests.h"
 #include "controller/image/metadata_image.h"
+#include "raft/metadata_quorum.h"
 #include "tests/sim/checkers/broker_epoch_checker.h"
 #include "tests/sim/checkers/commit_durability_checker.h"
 #include "tests/sim/checkers/idle_checker.h"
@@ -55,28 +57,63 @@ class Watcher {
   NodeId LeaderOf(const PartitionName& partition) const;
 
  private:
-  using Positions = std::optional<PartitionPositions>;
+  // What the last look at a node's quorum state and snapshots saw. While nothing of it changes
+  // there is nothing to check again.
+  struct SeenQuorum {
+    uint64_t incarnation = 0;
+    raft::ReplicaKey key;
+    QuorumLeader leader;
+    raft::Role role = raft::Role::kObserver;
+    raft::ReplicaKey voted_for;
+    bool persisting = false;
+    LogIndex log_start;
+    LogIndex commit;
+    LogIndex durable_end;
+    LogIndex log_end;
+    uint64_t truncations = 0;
+    std::vector<raft::SnapshotId> snapshots;
+    int64_t installed = 0;
+    LogIndex image;
+    bool operator==(const SeenQuorum&) const = default;
+  };
+  // The same of one replica of a partition.
+  struct SeenReplica {
+    uint64_t incarnation = 0;
+    BrokerEpoch broker_epoch = kNoBrokerEpoch;
+    PartitionPositions at;
+    uint64_t truncations = 0;
+    // Of a leader: what it takes for committed, and whom it counts as in sync.
+    PartitionEpoch partition_epoch;
+    uint64_t maximal_isr = 0;  // bit i: node i
+    bool operator==(const SeenReplica&) const = default;
+  };
   // What is known of one partition of the run.
   struct Watched {
     PartitionName name;
+    std::string text;  // of the name
     bool flushes = false;
     std::optional<TopicPartition> id;  // once it exists
     PartitionState state;              // of the newest image
     int32_t shown_epoch = -1;
-    std::vector<int64_t> ends;  // of the logs, by node; -1 = never seen
+    bool told = false;                             // an image had news since the last look
+    std::vector<int64_t> ends;                     // of the logs, by node; -1 = never seen
+    std::vector<std::optional<SeenReplica>> seen;  // by node; none: not there
   };
 
   void Look();
   void OnProcessEnds(SimNode& node);
-  void LookAtQuorum(SimNode& node);
+  // False if there was nothing new.
+  bool LookAtQuorum(SimNode& node);
+  void LookAtVotes(SimNode& node);
   void LookAtSnapshots(SimNode& node);
+  void LookAtCommits();
   void LookAtImage(SimNode& node);
   void OnNewestImage(const MetadataImage& image);
   void OnState(Watched& watched, const MetadataImage& image, const PartitionState& state);
+  std::optional<SeenReplica> See(const Watched& watched, SimNode& node) const;
   void LookAtPartition(Watched& watched);
-  void LookAtReplica(Watched& watched, SimNode& node, const PartitionPositions& at);
-  void LookAtLeader(Watched& watched, SimNode& node, const PartitionPositions& at,
-                    const std::vector<Positions>& all);
+  void LookAtReplica(Watched& watched, SimNode& node, const SeenReplica& replica);
+  void LookAtLeader(Watched& watched, SimNode& node, const SeenReplica& leader);
 
   World& world_;
   const Scenario& scenario_;
@@ -97,7 +134,8 @@ class Watcher {
   LeaderCompletenessChecker leader_completeness_;
   VoterSetChecker voter_sets_;
   std::vector<Watched> partitions_;
-  std::vector<int64_t> seen_index_;  // of each node's image
+  std::vector<std::optional<SeenQuorum>> seen_;  // by node; none: down
+  std::vector<int64_t> seen_index_;              // of each node's image
   // Snapshots that each node started from or installed, and the index from which on its image rests
   // on the last of them; -1: that was looked at.
   std::vector<std::pair<uint64_t, int64_t>> restored_;
