@@ -26,6 +26,10 @@ absl::StatusOr<BatchReader::Found> BatchReader::Next(bool whole) {
   batch_.reset();
   position_ = next_;
   if (position_ >= end_) return Found::kEnd;
+  if (position_ < 0) {
+    bad_ = "before the file's begin";
+    return Found::kBad;
+  }
   Q_ASSIGN_OR_RETURN(bool filled, Fill(position_, kBatchHeaderBytes));
   if (!filled) {
     bad_ = "header cut short";

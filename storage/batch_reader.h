@@ -27,7 +27,8 @@ class BatchReader {
     kBad,    // no batch at position(): bad() says why
   };
 
-  // Reads [position, end) of `file`, at least `chunk` bytes at a time.
+  // Reads [position, end) of `file`, at least `chunk` bytes at a time. `position` may come from a
+  // damaged index: below 0 there is no batch.
   BatchReader(std::shared_ptr<const File> file, int64_t position, int64_t end, size_t chunk)
       : file_(std::move(file)), next_(position), end_(end), chunk_(chunk) {}
 

@@ -428,5 +428,50 @@ TEST_F(LogAppendTest, AReadPastAnIndexEntryThatDoesNotFitRebuildsTheIndex) {  //
   }
 }
 
+TEST_F(LogAppendTest, AnIndexEntryBeforeTheFilesBeginRebuildsTheIndex) {  // scenario G10
+  LogConfig config;
+  config.index_interval_bytes = 100;
+  log_->UpdateConfig(config);
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(AppendAt(*log_, BatchOf({"abcdefgh"}, 100 + i)).ok());
+  ASSERT_TRUE(log_->Roll(0).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  for (int64_t at = 4; at < 40; at += 8) {  // the sign of each position
+    files_.CorruptByte("data/t-0/00000000000000000000.index", at, '\x80');
+  }
+  Reopen();
+  const auto read = log_->Read(Offset(11), Offset(12), 100, true);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->next_offset, Offset(12));
+}
+
+TEST_F(LogAppendTest, AnIndexEntryBehindTheFilesEndRebuildsTheIndex) {  // scenario G10
+  LogConfig config;
+  config.index_interval_bytes = 100;
+  log_->UpdateConfig(config);
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(AppendAt(*log_, BatchOf({"abcdefgh"}, 100 + i)).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  const std::string path = "data/t-0/00000000000000000000.index";
+  files_.CorruptByte(path, static_cast<int64_t>(files_.ReadFile(path)->size()) - 4, '\x01');
+  Reopen();
+  EXPECT_EQ(log_->end_offset(), Offset(12));
+  ASSERT_TRUE(AppendAt(*log_, BatchOf({"new"})).ok());
+  EXPECT_EQ(RecordsOf(*log_, Offset(0)).size(), 13u);
+}
+
+TEST_F(LogAppendTest, AnAppendBehindAnIndexEntryBeforeTheFilesBeginScansAgain) {  // scenario G10
+  LogConfig config;
+  config.index_interval_bytes = 100;
+  log_->UpdateConfig(config);
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(AppendAt(*log_, BatchOf({"abcdefgh"}, 100 + i)).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  const std::string path = "data/t-0/00000000000000000000.index";
+  const auto size = static_cast<int64_t>(files_.ReadFile(path)->size());
+  for (int64_t at = 4; at < size; at += 8) files_.CorruptByte(path, at, '\x80');
+  Reopen();
+  ASSERT_TRUE(log_->TruncateTo(Offset(9)).ok());
+  ASSERT_TRUE(AppendAt(*log_, BatchOf({"new"})).ok());
+  EXPECT_EQ(RecordsOf(*log_, Offset(0)).size(), 10u);
+}
+
 }  // namespace
 }  // namespace quorate

@@ -62,6 +62,7 @@ class SimDisk::OpenFile final : public File {
         generation_(disk.generation_) {}
 
   absl::StatusOr<size_t> ReadAt(int64_t offset, char* out, size_t length) const override {
+    QCHECK_GE(offset, 0);
     if (disk_.faults_.failing_reads != 0) {
       if (disk_.faults_.failing_reads > 0) --disk_.faults_.failing_reads;
       ++disk_.failed_reads_;
