@@ -127,8 +127,18 @@ void Watcher::OnProcessEnds(SimNode& node) {
       id, kMetadataLog,
       std::min(raft.core().durable_end().value(), raft.log().flushed_end_offset().value()));
   for (const Watched& watched : partitions_) {
-    const auto at = watched.id ? node.broker().replicas().Positions(*watched.id) : std::nullopt;
-    if (at) recoveries_.OnEnd(id, watched.text, at->flushed_end_offset.value());
+    if (!watched.id) continue;
+    const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
+    const Log* const log = partition == nullptr ? nullptr : partition->log();
+    if (log == nullptr) continue;
+    const std::optional<SeenReplica>& seen = watched.seen[static_cast<size_t>(id - 1)];
+    const bool cut_now =
+        !log->failure().ok() && (!seen || seen->truncations != log->truncation_count());
+    if (cut_now) {  // died in the middle of a truncation
+      recoveries_.OnCut(id, watched.text);
+    } else {
+      recoveries_.OnEnd(id, watched.text, log->flushed_end_offset().value());
+    }
   }
 }
 
