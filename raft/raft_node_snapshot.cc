@@ -147,6 +147,7 @@ absl::StatusOr<SnapshotHeader> RaftNode::HeaderFor(const SnapshotState& state) c
         batch.leader_epoch().value()));
   }
   SnapshotHeader header{{state.end(), state.term()}, batch.max_timestamp(), config_.cluster_id};
+  if (config_.bugs.snapshot_names_last_record) header.id.end = LogIndex(last.value());
   // Committed, as the state is: no truncation changes it while the snapshot is written.
   const auto voters = core_->voter_history().ForSnapshot(state.end());
   if (voters) header.voters = *voters;
@@ -176,13 +177,20 @@ void RaftNode::OnSnapshotWritten(const SnapshotHeader& header, int64_t counted_b
     LOG(WARNING) << directory_ << ": no new segment: " << rolled;
   }
   const double records = static_cast<double>(core_->log_end() - core_->log_start());
-  RemoveFiles(snapshots_->TakeExpired(config_.snapshot_retention, now, [&](LogIndex end) {
-    const double share = static_cast<double>(core_->log_end() - end) / std::max(records, 1.0);
-    return static_cast<int64_t>(static_cast<double>(log_->size_bytes()) * share);
-  }));
-  const LogIndex oldest = snapshots_->snapshots().front().end;
-  const bool deletes = snapshots_->snapshots().size() > 1 && oldest <= core_->durable_end() &&
-                       oldest <= LogIndex(log_->flushed_end_offset().value());
+  const auto is_durable = [this](LogIndex end) {
+    return end <= core_->durable_end() && end <= LogIndex(log_->flushed_end_offset().value());
+  };
+  // The log cannot begin at a snapshot that its own records do not reach durably yet: the one it
+  // begins at stays until then (I7).
+  const std::vector<raft::SnapshotId>& all = snapshots_->snapshots();
+  if (all.size() > 1 && is_durable(all[all.size() - 2].end)) {
+    RemoveFiles(snapshots_->TakeExpired(config_.snapshot_retention, now, [&](LogIndex end) {
+      const double share = static_cast<double>(core_->log_end() - end) / std::max(records, 1.0);
+      return static_cast<int64_t>(static_cast<double>(log_->size_bytes()) * share);
+    }));
+  }
+  const LogIndex oldest = all.front().end;
+  const bool deletes = all.size() > 1 && is_durable(oldest);
   LOG(INFO) << directory_ << ": snapshot at " << header.id << ", " << *size << " bytes";
   Enqueue({raft::SnapshotTaken{header.id, deletes ? oldest : core_->log_start()}, SharedBytes()});
 }

@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<Log>> Log::Open(FileSystem* file_system, std::str
                                                const LogOpenOptions& options) {
   std::unique_ptr<Log> log(new Log(file_system, std::move(directory), options.config));
   Q_RETURN_IF_ERROR(log->Load(options));
+  log->recovery_.end = log->end_offset_;
   return log;
 }
 

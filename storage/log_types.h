@@ -67,6 +67,7 @@ struct LogRecovery {
   int64_t segments = 0;
   int64_t segments_scanned = 0;
   int64_t bytes_scanned = 0;
+  Offset end{0};  // of the log as it was opened
   // Bytes cut off the tail, including whole segments; 0 for an intact log.
   int64_t bytes_cut = 0;
   int64_t indexes_rebuilt = 0;

@@ -27,6 +27,10 @@ struct BugSwitches {
   bool restart_as_leader = false;
   // A completed flush counts although the log was cut in between (scenario C12).
   bool trust_stale_flush = false;
+  // C17: a leader answers readers without asking a majority whether it still leads.
+  bool confirm_reads_alone = false;
+  // E1: a snapshot is named by the last record in it, not by the index behind it.
+  bool snapshot_names_last_record = false;
   // C16: a term that the leader cannot know any more counts as a match.
   bool match_unknown_terms = false;
   // D2: majorities are those of the last committed voters, not of the last ones in the log.

@@ -320,6 +320,15 @@ TEST_F(CheckersTest, AnIsrMemberBelowTheHighWatermark) {
   EXPECT_EQ(Found(), "isr-holds");
 }
 
+TEST_F(CheckersTest, AnIsrMemberWithoutWhatAnEarlierLeaderCommitted) {  // B3
+  IsrSupersetChecker checker(verdict_);
+  checker.OnLeader(kPartition, {1, 3, 10, {1, 2}}, {1, 2}, {{2, 10}});
+  checker.OnLeader(kPartition, {2, 4, 5, {2, 3}}, {2, 3}, {{3, 10}});
+  EXPECT_EQ(Found(), "");
+  checker.OnLeader(kPartition, {2, 4, 5, {2, 3}}, {2, 3}, {{3, 9}});
+  EXPECT_EQ(Found(), "isr-holds");
+}
+
 TEST_F(CheckersTest, AProducerIdGivenTwice) {
   ProducerIdChecker checker(verdict_);
   checker.OnProducerId(1);
@@ -386,18 +395,30 @@ TEST_F(CheckersTest, ATermThatWentBackIsSeenByTheVotes) {
 TEST_F(CheckersTest, ARestartKeepsWhatWasSynced) {
   RecoveryChecker recoveries(verdict_);
   recoveries.OnOpened(1, "t-0", 0);  // nothing is known of before
-  recoveries.OnEnd(1, "t-0", 5);
+  recoveries.OnEnd(1, "t-0", 5, 8);
   recoveries.OnOpened(1, "t-0", 7);
   recoveries.OnOpened(1, "t-0", 3);  // later looks do not count
-  recoveries.OnEnd(1, "t-0", 9);
+  recoveries.OnEnd(1, "t-0", 9, 9);
   recoveries.OnCut(1, "t-0");
   recoveries.OnOpened(1, "t-0", 4);
-  recoveries.OnEnd(2, "t-0", 5);
+  recoveries.OnEnd(2, "t-0", 5, 5);
   recoveries.OnWipe(2);
   recoveries.OnOpened(2, "t-0", 0);
   EXPECT_EQ(Found(), "");
-  recoveries.OnEnd(1, "t-0", 5);
+  recoveries.OnEnd(1, "t-0", 5, 5);
   recoveries.OnOpened(1, "t-0", 4);
+  EXPECT_EQ(Found(), "recovery");
+}
+
+TEST_F(CheckersTest, ARestartBringsNothingBack) {
+  RecoveryChecker recoveries(verdict_);
+  recoveries.OnEnd(1, "t-0", 5, INT64_MAX);  // in a write
+  recoveries.OnOpened(1, "t-0", 9);
+  recoveries.OnEnd(1, "t-0", 5, 8);
+  recoveries.OnOpened(1, "t-0", 8);
+  EXPECT_EQ(Found(), "");
+  recoveries.OnEnd(1, "t-0", 5, 8);
+  recoveries.OnOpened(1, "t-0", 9);
   EXPECT_EQ(Found(), "recovery");
 }
 

@@ -1,9 +1,16 @@
 #include "tests/sim/checkers/isr_superset_checker.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
 namespace quorate::sim {
+
+void IsrSupersetChecker::OnCommitted(const PartitionName& partition, int64_t end) {
+  int64_t& committed = committed_[partition];
+  committed = std::max(committed, end);
+}
 
 void IsrSupersetChecker::OnLeader(const PartitionName& partition, const Leader& leader,
                                   const std::vector<int32_t>& isr,
@@ -19,12 +26,14 @@ void IsrSupersetChecker::OnLeader(const PartitionName& partition, const Leader& 
         {partition, -1, leader.node});
     return;
   }
+  OnCommitted(partition, leader.high_watermark);
+  const int64_t committed = committed_[partition];
   for (const Member& member : members) {
-    if (member.held >= leader.high_watermark) continue;
+    if (member.held >= committed) continue;
     verdict_.Add("isr-holds",
-                 absl::StrFormat("%s: the high watermark of node %d, leader in epoch %d, is %d, "
-                                 "node %d is in the ISR and holds %d",
-                                 partition.ToString(), leader.node, leader.epoch,
+                 absl::StrFormat("%s: all below %d was committed, the high watermark of node %d, "
+                                 "leader in epoch %d, is %d, node %d is in the ISR and holds %d",
+                                 partition.ToString(), committed, leader.node, leader.epoch,
                                  leader.high_watermark, member.node, member.held),
                  {partition, member.held, member.node});
   }

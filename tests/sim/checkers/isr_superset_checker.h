@@ -2,10 +2,12 @@
 //
 // IsrSupersetChecker: the set over which a leader counts its high watermark holds the committed ISR
 // of its epoch (ReplicationQuorumSuperset, I11), and every member of that ISR holds all below the
-// high watermark (I12, I16).
+// true high watermark: the highest that any leader of the partition ever had (I12, I16). A new
+// leader's may lag behind that for a while.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -29,12 +31,15 @@ class IsrSupersetChecker {
     int32_t node = 0;
     int64_t held = 0;  // by the durability level: flushed end or end
   };
+  // A leader said so, or showed it by an acknowledgement: all below `end` is committed.
+  void OnCommitted(const PartitionName& partition, int64_t end);
   // All at one moment; `isr` is the newest committed one, of the leader's epoch.
   void OnLeader(const PartitionName& partition, const Leader& leader,
                 const std::vector<int32_t>& isr, const std::vector<Member>& members);
 
  private:
   Verdict& verdict_;
+  std::map<PartitionName, int64_t> committed_;  // ends, the highest
 };
 
 }  // namespace quorate::sim

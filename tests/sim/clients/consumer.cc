@@ -17,6 +17,8 @@ using kafka::KafkaError;
 
 constexpr Micros kRequestTimeout = std::chrono::seconds(4);
 constexpr int32_t kMaxWaitMs = 250;
+constexpr int16_t kListOffsetsVersion = 7;
+constexpr double kAskForLatest = 0.02;  // with a fetch
 
 bool MayHappen(KafkaError error) {
   switch (error) {
@@ -83,7 +85,52 @@ void SimConsumer::Pump() {
     }
   }
   if (leader_missing) client_.RefreshMetadata();
-  for (const auto& [broker, partitions] : wanted) FetchFrom(broker, partitions);
+  for (const auto& [broker, partitions] : wanted) {
+    FetchFrom(broker, partitions);
+    if (client_.random().Chance(kAskForLatest)) AskForLatest(broker, partitions);
+  }
+}
+
+void SimConsumer::AskForLatest(int32_t broker, const std::vector<PartitionName>& partitions) {
+  KafkaPeer* peer = client_.PeerOf(broker);
+  if (peer == nullptr) return;
+  kafka::ListOffsetsRequest request;
+  request.replica_id = -1;  // no replica
+  std::map<PartitionName, Asked> asked;
+  for (const PartitionName& name : partitions) {
+    const int32_t epoch = client_.LeaderOf(name)->epoch;
+    asked[name] = {0, epoch, 0, history_.LatestFloor(name, epoch)};
+    auto& topic = request.topics.emplace_back();
+    topic.name = name.topic;
+    auto& partition = topic.partitions.emplace_back();
+    partition.partition_index = name.index;
+    partition.current_leader_epoch = epoch;
+    partition.timestamp = -1;  // the latest
+  }
+  peer->Call<kafka::ListOffsetsRequest, kafka::ListOffsetsResponse>(
+      kListOffsetsVersion, request, kRequestTimeout,
+      [this, asked = std::move(asked)](absl::StatusOr<kafka::ListOffsetsResponse> response) {
+        if (response.ok()) OnLatest(*response, asked);
+      });
+}
+
+void SimConsumer::OnLatest(const kafka::ListOffsetsResponse& response,
+                           const std::map<PartitionName, Asked>& asked) {
+  for (const auto& topic : response.topics) {
+    for (const auto& partition : topic.partitions) {
+      const PartitionName name{topic.name, partition.partition_index};
+      const auto it = asked.find(name);
+      const KafkaError error = kafka::ErrorFromCode(partition.error_code);
+      if (it != asked.end() && error == KafkaError::kNone) {
+        history_.OnLatest(name, it->second.epoch, it->second.floor, partition.offset);
+      } else if (it == asked.end() || !MayHappen(error)) {
+        history_.OnOutrage("consumer",
+                           absl::StrFormat("%s asks for the latest offset of %s: %s",
+                                           client_.name(), name.ToString(), kafka::Name(error)),
+                           {name});
+      }
+    }
+  }
 }
 
 void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& partitions) {
@@ -103,7 +150,7 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
     partition.partition = name.index;
     partition.fetch_offset = lane.position;
     partition.partition_max_bytes = 64 << 10;
-    asked[name] = {lane.rewinds, client_.LeaderOf(name)->epoch};
+    asked[name] = {lane.rewinds, client_.LeaderOf(name)->epoch, lane.position, -1};
     if (sends_epoch_) partition.current_leader_epoch = asked[name].epoch;
   }
   busy_.insert(broker);
@@ -133,9 +180,12 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
             const KafkaError error = kafka::ErrorFromCode(partition.error_code);
             if (error == KafkaError::kNone) {
               lane.high_watermark = partition.high_watermark;
+              if (sends_epoch_) {
+                history_.OnCommittedUpTo(name, it->second.epoch, partition.high_watermark);
+              }
               if (it->second.rewinds != lane.rewinds) continue;
               if (!partition.records.empty()) {
-                OnRecords(name, lane, partition.records.bytes().view());
+                OnRecords(name, lane, it->second.position, partition.records.bytes().view());
               }
               continue;
             }
@@ -157,7 +207,8 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
       });
 }
 
-void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, std::string_view bytes) {
+void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, int64_t asked,
+                            std::string_view bytes) {
   while (!bytes.empty()) {
     const auto batch = RecordBatchView::Parse(bytes);
     if (!batch.ok()) return;  // The last one may be cut short.
@@ -169,6 +220,14 @@ void SimConsumer::OnRecords(const PartitionName& name, Lane& lane, std::string_v
       return;
     }
     bytes.remove_prefix(static_cast<size_t>(batch->size_bytes()));
+    if (batch->last_offset().value() < asked) {
+      history_.OnOutrage(
+          "nonmonotonic-poll",
+          absl::StrFormat("%s asks for %s from offset %d on and gets the batch that ends at %d",
+                          client_.name(), name.ToString(), asked, batch->last_offset().value()),
+          {name, asked});
+    }
+    asked = batch->next_offset().value();
     lane.newest_epoch = std::max(lane.newest_epoch, batch->leader_epoch().value());
     auto records = RecordIterator::Open(*batch);
     while (records.ok()) {

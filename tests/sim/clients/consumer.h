@@ -1,7 +1,8 @@
 // tests/sim/clients/consumer.h
 //
 // SimConsumer: reads partitions from their leaders, from the start, and reports every record. It
-// never sees a gap, an offset that is gone, or bytes that nobody wrote, or else reports an outrage.
+// never sees a gap, what it had before, an offset that is gone, or bytes that nobody wrote, or else
+// reports an outrage. Now and then it asks leaders for their latest offsets.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/kafka/messages/list_offsets.h"
 #include "tests/sim/clients/history.h"
 #include "tests/sim/clients/sim_client.h"
 
@@ -46,6 +48,8 @@ class SimConsumer {
   struct Asked {
     uint64_t rewinds = 0;
     int32_t epoch = -1;  // of the leader, as the client knew it
+    int64_t position = 0;
+    int64_t floor = -1;  // History::LatestFloor
   };
   struct Lane {
     int64_t position = 0;
@@ -58,7 +62,10 @@ class SimConsumer {
   void Pump();
   void PumpSoon(Micros delay);
   void FetchFrom(int32_t broker, const std::vector<PartitionName>& partitions);
-  void OnRecords(const PartitionName& name, Lane& lane, std::string_view bytes);
+  void AskForLatest(int32_t broker, const std::vector<PartitionName>& partitions);
+  void OnLatest(const kafka::ListOffsetsResponse& response,
+                const std::map<PartitionName, Asked>& asked);
+  void OnRecords(const PartitionName& name, Lane& lane, int64_t asked, std::string_view bytes);
 
   SimClient& client_;
   const ConsumerOptions options_;

@@ -22,6 +22,13 @@ class History {
                          const Subject& subject) = 0;
   // Whether `broker` leads the partition by what the nodes know by now.
   virtual bool Leads(const PartitionName& partition, int32_t broker) const = 0;
+  // The leader of `epoch` told that all below `offset` is committed.
+  virtual void OnCommittedUpTo(const PartitionName& partition, int32_t epoch, int64_t offset) = 0;
+  // What a leader of `epoch` that is asked now for the latest offset must know of; -1 = nothing.
+  virtual int64_t LatestFloor(const PartitionName& partition, int32_t epoch) const = 0;
+  // It answered `offset`; `floor` is what LatestFloor was when it was asked.
+  virtual void OnLatest(const PartitionName& partition, int32_t epoch, int64_t floor,
+                        int64_t offset) = 0;
   // A producer was given an id.
   virtual void OnProducerId(int64_t id) = 0;
 };

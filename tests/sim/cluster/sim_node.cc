@@ -151,6 +151,7 @@ absl::Status SimNode::Running::Start(SimNode& node) {
 void SimNode::Start() {
   if (up()) return;
   ++incarnation_;
+  died_in_write_ = false;
   clock_jumped_ = Millis(0);
   World& world = around_.world;
   const int64_t skew_high = around_.scenario.wall_skew_high.count();
@@ -256,6 +257,7 @@ void SimNode::CrashInWrite(int64_t changes, End end) {
 }
 
 void SimNode::DieHere(End end) {
+  died_in_write_ = true;
   disk_.Freeze();
   running_->process.Freeze(/*silently=*/end == End::kMachine);
   around_.world.ScheduleIn(Micros(0), nullptr, [this, end] {

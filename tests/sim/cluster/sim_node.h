@@ -117,12 +117,16 @@ class SimNode {
   void Do(const std::function<void()>& task);
 
   bool up() const { return running_ != nullptr; }
+  // Up, and its start is over.
+  bool started() const { return up() && running_->started && running_->node->broker() != nullptr; }
   bool stopping() const { return stopping_; }
   // A fault that will end the process is under way.
   bool doomed() const {
     return stopping_ || failure_expected_ || disk_.faults().changes_until_death >= 0 ||
            disk_.faults().failing_reads != 0;
   }
+  // The process that ends did so in the middle of an event: what it was writing may be there.
+  bool died_in_write() const { return died_in_write_; }
   NodeId id() const { return id_; }
   const std::string& host() const { return host_; }
   uint64_t incarnation() const { return incarnation_; }
@@ -196,6 +200,7 @@ class SimNode {
   Millis clock_jumped_{0};  // together, of this process
   uint64_t ended_by_full_disk_ = 0;
   std::map<ImageStore::Found, uint64_t> image_loads_;
+  bool died_in_write_ = false;
   bool stopping_ = false;          // ShutDown is under way
   bool failure_expected_ = false;  // a fault was injected that ends the process
   std::optional<SimDisk::Tree> backup_;

@@ -13,6 +13,9 @@
 #include "proto/kafka/error.h"
 #include "raft/raft_node.h"
 #include "storage/leader_epoch_cache.h"
+#include "storage/log.h"
+#include "storage/record_batch.h"
+#include "tests/sim/checkers/derived_state_checker.h"
 #include "tests/sim/checkers/epoch_cache_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
 #include "tests/sim/cluster/stage.h"
@@ -29,6 +32,24 @@ constexpr Micros kIdleTime = std::chrono::seconds(5);
 constexpr size_t kStoryLines = 20;
 constexpr int kStorms = 3;
 constexpr int32_t kOffsetsPartitions = 2;  // as SimNode asks for
+
+// What a log answers from its indexes and its table of producers.
+DerivedState DerivedStateOf(const Log& log, bool time_index_damaged) {
+  DerivedState state;
+  state.batch_at = [&log](int64_t offset) -> int64_t {
+    const auto read = log.Read(Offset(offset), log.end_offset(), 1, /*at_least_one=*/true);
+    const auto bytes = read.ok() ? read->ToBytes() : read.status();
+    if (!bytes.ok() || bytes->empty()) return -1;
+    return RecordBatchView::Parse(*bytes)->base_offset().value();
+  };
+  state.producers = &log.producers();
+  if (time_index_damaged) return state;
+  state.offset_for_time = [&log](WallMillis timestamp) -> int64_t {
+    const auto found = log.OffsetForTimestamp(timestamp, log.end_offset());
+    return found.ok() && *found ? (*found)->offset.value() : -1;
+  };
+  return state;
+}
 
 }  // namespace
 
@@ -206,11 +227,16 @@ void Simulation::MakeStorms() {
   }
 }
 
+void Simulation::Go(MonoTime time) {
+  world_.RunUntil(time);
+  steps_.OnSteps(world_.most_at_once(), world_.most_by_one());
+}
+
 bool Simulation::RunUntil(const std::function<bool()>& condition, Micros patience) {
   const MonoTime end = world_.now() + patience;
   while (!condition()) {
     if (world_.now() >= end || !verdict_.ok()) return false;
-    world_.RunUntil(world_.now() + Millis(20));
+    Go(world_.now() + Millis(20));
   }
   return true;
 }
@@ -277,6 +303,8 @@ void Simulation::CompareReplicas() {
         epochs.emplace_back(start.epoch.value(), start.start_offset.value());
       }
       CheckEpochCache(name, replica.node, epochs, replica.bytes, verdict_);
+      const bool flipped = scenario_.faults.Has(FaultKind::kFlippedBit);
+      CheckDerivedState(name, replica.node, replica.bytes, DerivedStateOf(*log, flipped), verdict_);
     }
     CheckReplicas(name, replicas, verdict_);
   }
@@ -292,7 +320,7 @@ void Simulation::RunUnderFaults() {
   MonoTime next_rewind = world_.now() + scenario_.rewind_pause;
   const MonoTime end = MonoTime(scenario_.duration);
   while (world_.now() < end && verdict_.ok()) {
-    world_.RunUntil(std::min(end, world_.now() + Millis(100)));
+    Go(std::min(end, world_.now() + Millis(100)));
     if (world_.now() < next_rewind) continue;
     next_rewind = world_.now() + scenario_.rewind_pause;
     if (!consumers_.empty()) consumers_[0]->Rewind();
@@ -369,6 +397,9 @@ RunResult Simulation::Run() {
   watcher_ = std::make_unique<Watcher>(world_, scenario_, nodes_, all_partitions_,
                                        points_.IsOn("controller.batch_per_change"), verdict_, log_);
   watcher_->Start();
+  stale_ = std::make_unique<StaleMessages>(world_, exchange_, nodes_, partitions_, scenario_.seed,
+                                           stale_messages_);
+  stale_->Start();
   if (MakeTopics() && StartGroups()) {
     StartClients();
     scenario_.script ? RunScript() : RunUnderFaults();
@@ -420,6 +451,7 @@ RunResult Simulation::Result() {
         node->snapshots_installed() + (raft == nullptr ? 0 : raft->snapshots_installed()));
     result.effects["failed reads"] += node->disk().failed_reads();
   }
+  result.effects["stale messages"] = stale_messages_.count();
   result.effects["late calls"] = exchange_.late_calls();
   result.effects["late calls nobody waited for"] = exchange_.orphaned_calls();
   result.effects["calls delivered twice"] = exchange_.duplicated_calls();

@@ -14,10 +14,13 @@
 
 #include "tests/sim/checkers/answers_checker.h"
 #include "tests/sim/checkers/committed_offset_checker.h"
+#include "tests/sim/checkers/latest_offset_checker.h"
 #include "tests/sim/checkers/owner_checker.h"
 #include "tests/sim/checkers/producer_id_checker.h"
 #include "tests/sim/checkers/read_checker.h"
 #include "tests/sim/checkers/records_checker.h"
+#include "tests/sim/checkers/stale_message_checker.h"
+#include "tests/sim/checkers/step_checker.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/clients/admin_storm.h"
 #include "tests/sim/clients/consumer.h"
@@ -31,6 +34,7 @@
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
 #include "tests/sim/cluster/sim_node.h"
+#include "tests/sim/cluster/stale_messages.h"
 #include "tests/sim/cluster/story.h"
 #include "tests/sim/cluster/watcher.h"
 #include "tests/sim/world/world.h"
@@ -72,6 +76,16 @@ class Simulation final : public History, public GroupHistory {
   void OnOutrage(const std::string& checker, const std::string& text,
                  const Subject& subject) override;
   bool Leads(const PartitionName& partition, int32_t broker) const override;
+  void OnCommittedUpTo(const PartitionName& partition, int32_t epoch, int64_t offset) override {
+    latest_offsets_.OnCommittedUpTo(partition, epoch, offset);
+  }
+  int64_t LatestFloor(const PartitionName& partition, int32_t epoch) const override {
+    return latest_offsets_.Floor(partition, epoch);
+  }
+  void OnLatest(const PartitionName& partition, int32_t epoch, int64_t floor,
+                int64_t offset) override {
+    latest_offsets_.OnLatest(partition, epoch, floor, offset);
+  }
   void OnProducerId(int64_t id) override { producer_ids_.OnProducerId(id); }
   void OnOwner(int32_t generation, const PartitionName& partition,
                const std::string& member) override {
@@ -103,6 +117,8 @@ class Simulation final : public History, public GroupHistory {
   void AuditGroups();
   void StartClients();
   void MakeStorms();
+  // Goes on until `time`, then looks at how that went.
+  void Go(MonoTime time);
   // Goes on until `condition` holds; false after `patience`.
   bool RunUntil(const std::function<bool()>& condition, Micros patience);
   void RunUnderFaults();
@@ -134,6 +150,9 @@ class Simulation final : public History, public GroupHistory {
   AnswersChecker answers_{verdict_};
   CommittedOffsetChecker committed_offsets_{verdict_};
   OwnerChecker owners_{verdict_};
+  LatestOffsetChecker latest_offsets_{verdict_};
+  StepChecker steps_{verdict_};
+  StaleMessageChecker stale_messages_{verdict_};
 
   std::vector<PartitionName> partitions_;      // with the producers' records
   std::vector<PartitionName> all_partitions_;  // and those of the group's offsets
@@ -151,6 +170,7 @@ class Simulation final : public History, public GroupHistory {
   std::vector<std::unique_ptr<SimNode>> nodes_;
   const ClusterView view_{nodes_, all_partitions_};
   std::unique_ptr<Watcher> watcher_;
+  std::unique_ptr<StaleMessages> stale_;
   std::unique_ptr<FaultInjector> faults_;
   double healing_seconds_ = 0;
 };

@@ -123,9 +123,11 @@ void Watcher::OnProcessEnds(SimNode& node) {
   const int32_t id = node.id().value();
   // While a snapshot is being installed the core has it already, the disk perhaps not yet.
   const RaftNode& raft = node.raft();
+  const int64_t core_end = raft.log_end_index().value();
   recoveries_.OnEnd(
       id, kMetadataLog,
-      std::min(raft.core().durable_end().value(), raft.log().flushed_end_offset().value()));
+      std::min(raft.core().durable_end().value(), raft.log().flushed_end_offset().value()),
+      node.died_in_write() ? INT64_MAX : std::max(core_end, raft.log().end_offset().value()));
   for (const Watched& watched : partitions_) {
     if (!watched.id) continue;
     const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
@@ -137,7 +139,8 @@ void Watcher::OnProcessEnds(SimNode& node) {
     if (cut_now) {  // died in the middle of a truncation
       recoveries_.OnCut(id, watched.text);
     } else {
-      recoveries_.OnEnd(id, watched.text, log->flushed_end_offset().value());
+      recoveries_.OnEnd(id, watched.text, log->flushed_end_offset().value(),
+                        node.died_in_write() ? INT64_MAX : log->end_offset().value());
     }
   }
 }
@@ -184,7 +187,7 @@ void Watcher::LookAtVotes(SimNode& node) {
                           raft.log_end_index().value());
   commits_.OnDurableEnd(id, raft.core().durable_end().value());
   if (raft.core().truncations() == 0) {
-    recoveries_.OnOpened(id, kMetadataLog, raft.log_end_index().value());
+    recoveries_.OnOpened(id, kMetadataLog, raft.log().recovery().end.value());
   } else {
     recoveries_.OnCut(id, kMetadataLog);
   }
@@ -205,6 +208,7 @@ void Watcher::LookAtVotes(SimNode& node) {
 
 void Watcher::LookAtSnapshots(SimNode& node) {
   const RaftNode& raft = node.raft();
+  if (raft.persisting()) return;  // the core may be ahead of its files
   std::vector<SnapshotChecker::Snapshot> snapshots;
   for (const raft::SnapshotId& id : raft.snapshots()) {
     snapshots.push_back({id.end.value(), id.term.value()});
@@ -288,6 +292,7 @@ std::optional<Watcher::SeenReplica> Watcher::See(const Watched& watched, SimNode
                    .broker_epoch = node.broker().epoch(),
                    .at = *at,
                    .truncations = partition->log()->truncation_count(),
+                   .opened_end = partition->log()->recovery().end,
                    .partition_epoch{},
                    .maximal_isr = 0};
   const LeaderState* const leading = partition->leader_state();
@@ -319,7 +324,7 @@ void Watcher::LookAtReplica(Watched& watched, SimNode& node, const SeenReplica& 
   const PartitionPositions& at = replica.at;
   const int32_t id = node.id().value();
   if (replica.truncations == 0) {
-    recoveries_.OnOpened(id, watched.text, at.end_offset.value());
+    recoveries_.OnOpened(id, watched.text, replica.opened_end.value());
   } else {
     recoveries_.OnCut(id, watched.text);
   }

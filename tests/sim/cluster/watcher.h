@@ -51,6 +51,7 @@ class Watcher {
   void Start();
   void OnAck(const PartitionName& partition, int64_t offset) {
     leader_completeness_.OnAck(partition, offset, world_.now());
+    isr_supersets_.OnCommitted(partition, offset + 1);
   }
   IdleMoment Moment() const;
   // By the newest image that any node ever had; kNoNode if the partition has none.
@@ -82,6 +83,7 @@ class Watcher {
     BrokerEpoch broker_epoch = kNoBrokerEpoch;
     PartitionPositions at;
     uint64_t truncations = 0;
+    Offset opened_end;  // where its log ended when it was opened
     // Of a leader: what it takes for committed, and whom it counts as in sync.
     PartitionEpoch partition_epoch;
     uint64_t maximal_isr = 0;  // bit i: node i

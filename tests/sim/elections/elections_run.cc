@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <utility>
 
@@ -18,6 +19,9 @@ using std::chrono::seconds;
 // Ten election timeouts of QuorumNode's configuration, and what a lost ping may take besides.
 constexpr Micros kHealPatience = seconds(5);
 constexpr size_t kStoryLines = 20;
+constexpr uint64_t kFoldBasis = 0xcbf29ce484222325u;
+// A snapshot has its hash so often, so that it comes in several pieces.
+constexpr int kCopies = 12;
 constexpr FaultKind kKinds[] = {
     FaultKind::kProcessCrash, FaultKind::kMachineCrash, FaultKind::kCrashInWrite,
     FaultKind::kAllCrash,     FaultKind::kCleanRestart, FaultKind::kIsolate,
@@ -29,6 +33,27 @@ uint64_t Fold(uint64_t hash, std::string_view text) {
   for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return (hash ^ text.size()) * 0x100000001b3u;
 }
+
+// A history as a snapshot has it.
+class FoldedState final : public SnapshotState {
+ public:
+  FoldedState(int64_t end, int32_t term, uint64_t hash)
+      : end_(end), term_(term), text_(absl::StrFormat("%016x", hash) + std::string(84, '.')) {}
+  LogIndex end() const override { return LogIndex(end_); }
+  Term term() const override { return Term(term_); }
+  absl::Status Write(
+      size_t max_batch_bytes,
+      absl::FunctionRef<absl::Status(std::vector<std::string> records)> sink) const override {
+    absl::Status status;
+    for (int i = 0; i < kCopies && status.ok(); i += 3) status = sink({text_, text_, text_});
+    return status;
+  }
+
+ private:
+  const int64_t end_;
+  const int32_t term_;
+  const std::string text_;
+};
 
 }  // namespace
 
@@ -54,7 +79,7 @@ ElectionsRun::~ElectionsRun() { nodes_.clear(); }
 
 void ElectionsRun::OnCommitted(int32_t node, uint64_t incarnation, const MetadataBatch& batch) {
   Heard& heard = heard_[node];
-  if (heard.incarnation != incarnation) heard = {incarnation, 0, 0xcbf29ce484222325u};
+  if (heard.incarnation != incarnation) heard = {incarnation, 0, 0, kFoldBasis};
   if (batch.first.value() != heard.next) {
     verdict_.Add("commit", absl::StrFormat("node %d hears of index %d after %d", node,
                                            batch.first.value(), heard.next));
@@ -62,12 +87,35 @@ void ElectionsRun::OnCommitted(int32_t node, uint64_t incarnation, const Metadat
   for (const std::string& record : batch.records) heard.hash = Fold(heard.hash, record);
   heard.hash = Fold(heard.hash, absl::StrFormat("%d", batch.term.value()));
   heard.next = batch.end().value();
+  heard.term = batch.term.value();
   world_.Trace(heard.hash);
   metadata_.OnImage(node, heard.next, absl::StrFormat("%016x", heard.hash));
   if (heard.next > highest_commit_) {
     highest_commit_ = heard.next;
     committed_ += batch.records.size();
   }
+}
+
+void ElectionsRun::OnSnapshot(int32_t node, uint64_t incarnation,
+                              const MetadataSnapshot& snapshot) {
+  Heard& heard = heard_[node];
+  if (heard.incarnation == incarnation && snapshot.end.value() <= heard.next) {
+    verdict_.Add("snapshot", absl::StrFormat("node %d goes back from %d to a snapshot at %d", node,
+                                             heard.next, snapshot.end.value()));
+  }
+  ++snapshots_heard_;
+  const std::string first = snapshot.records.empty() ? "" : snapshot.records[0];
+  heard = {incarnation, snapshot.end.value(), snapshot.term.value(),
+           std::strtoull(first.substr(0, 16).c_str(), nullptr, 16)};
+  metadata_.OnImage(node, heard.next, absl::StrFormat("%016x", heard.hash));
+  const bool whole = snapshot.records == std::vector<std::string>(kCopies, first);
+  if (!whole) verdict_.Add("snapshot", absl::StrFormat("node %d reads half a snapshot", node));
+}
+
+std::shared_ptr<const SnapshotState> ElectionsRun::StateOf(int32_t node, uint64_t incarnation) {
+  const Heard& heard = heard_[node];
+  if (heard.incarnation != incarnation || heard.next == 0) return nullptr;
+  return std::make_shared<const FoldedState>(heard.next, heard.term, heard.hash);
 }
 
 void ElectionsRun::OnUnexpectedEnd(int32_t node, const absl::Status& why) {
@@ -97,9 +145,13 @@ void ElectionsRun::LookAt(QuorumNode& node) {
                           core.log_end().value());
   const int64_t claimed = core.durable_end().value();
   if (std::exchange(claimed_[node.id()], claimed) != claimed) {
-    flushes_.OnClaim(node.id(), claimed, DurableLogEnd(node.disk(), node.log_directory()));
+    // What a snapshot stands for needs no log.
+    const int64_t durable =
+        std::max(core.snapshot().end.value(), DurableLogEnd(node.disk(), node.log_directory()));
+    flushes_.OnClaim(node.id(), claimed, durable);
   }
   if (node.raft().persisting()) return;  // nobody has heard of its newest state
+  if (scenario_.snapshot_bytes > 0) LookAtSnapshots(node);
   terms_.OnTerm(node.id(), node.incarnation(), core.term().value(), leads);
   votes_.OnState(node.id(), node.incarnation(), core.term().value(),
                  core.hard_state().voted_for.node.value());
@@ -114,7 +166,35 @@ void ElectionsRun::LookAt(QuorumNode& node) {
   }
 }
 
+void ElectionsRun::LookAtSnapshots(QuorumNode& node) {
+  std::vector<SnapshotChecker::Snapshot> snapshots;
+  for (const raft::SnapshotId& id : node.raft().snapshots()) {
+    snapshots.push_back({id.end.value(), id.term.value()});
+  }
+  snapshots_.OnLog(node.id(), node.incarnation(), node.raft().core().log_start().value(),
+                   node.raft().commit_index().value(), snapshots);
+}
+
+void ElectionsRun::Read(QuorumNode& node) {
+  int64_t floor = highest_commit_;
+  for (const auto& other : nodes_) {
+    if (other->up()) floor = std::max(floor, other->raft().commit_index().value());
+  }
+  world_.RunAs(node.process(), [&] {
+    node.raft().ConfirmLeadership([this, &node, floor](const absl::Status& confirmed) {
+      if (confirmed.ok()) {
+        reads_.OnConfirmed(node.id(), floor, node.raft().commit_index().value());
+      }
+    });
+  });
+}
+
 void ElectionsRun::ProposeSome() {
+  for (const auto& node : nodes_) {
+    const bool believes = node->up() && !node->process().paused() &&
+                          node->raft().core().role() == raft::Role::kLeader;
+    if (believes && reading_.Chance(0.3)) Read(*node);
+  }
   for (const auto& node : nodes_) {
     if (!node->up() || node->process().paused() || !node->raft().core().is_active_leader()) {
       continue;
@@ -282,7 +362,10 @@ RunResult ElectionsRun::Run() {
   ProposeSome();
   NextFault();
   const MonoTime end = MonoTime(scenario_.duration);
-  while (world_.now() < end && verdict_.ok()) world_.RunUntil(world_.now() + Millis(20));
+  while (world_.now() < end && verdict_.ok()) {
+    world_.RunUntil(world_.now() + Millis(20));
+    steps_.OnSteps(world_.most_at_once(), world_.most_by_one());
+  }
   if (verdict_.ok()) HealAndWait();
   return Result();
 }
@@ -301,6 +384,8 @@ RunResult ElectionsRun::Result() {
   result.simulated_seconds = static_cast<double>(world_.now().since_zero().count()) / 1e6;
   result.node_hours = result.simulated_seconds / 3600 * scenario_.nodes;
   result.effects["terms with a leader"] = terms_led_.size();
+  result.effects["snapshots heard of"] = snapshots_heard_;
+  result.effects["reads confirmed"] = reads_.confirmed();
   result.effects["late calls"] = exchange_.late_calls();
   for (const auto& node : nodes_) result.effects["torn pages"] += node->disk().torn_pages();
   return result;

@@ -3,8 +3,9 @@
 // ElectionsRun: one run of the profile "elections": three, five or nine voters of the metadata
 // quorum and nothing else, a fault every few dozen milliseconds, most of them aimed at the leader,
 // and proposals all the time. Thousands of elections in a real second, for the mistakes of Raft
-// that the whole cluster meets too seldom. Then all is healed, a leader must be found within ten
-// election timeouts, and all logs must become one.
+// that the whole cluster meets too seldom; in half of the runs with a snapshot every few batches.
+// Those who believe to lead are asked for reads. Then all is healed, a leader must be found within
+// ten election timeouts, and all logs must become one.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,9 @@
 #include "tests/sim/checkers/flush_checker.h"
 #include "tests/sim/checkers/leadership_checker.h"
 #include "tests/sim/checkers/metadata_checker.h"
+#include "tests/sim/checkers/read_barrier_checker.h"
+#include "tests/sim/checkers/snapshot_checker.h"
+#include "tests/sim/checkers/step_checker.h"
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/verdict.h"
 #include "tests/sim/checkers/vote_checker.h"
@@ -41,12 +45,16 @@ class ElectionsRun final : private CommitListener {
 
  private:
   void OnCommitted(int32_t node, uint64_t incarnation, const MetadataBatch& batch) override;
+  void OnSnapshot(int32_t node, uint64_t incarnation, const MetadataSnapshot& snapshot) override;
+  std::shared_ptr<const SnapshotState> StateOf(int32_t node, uint64_t incarnation) override;
   void OnUnexpectedEnd(int32_t node, const absl::Status& why) override;
 
   // Again and again: look at all nodes; propose; break something.
   void Look();
   void LookAt(QuorumNode& node);
+  void LookAtSnapshots(QuorumNode& node);
   void ProposeSome();
+  void Read(QuorumNode& node);
   void NextFault();
   void Inject(FaultKind kind);
   void InjectInto(FaultKind kind, QuorumNode& node);
@@ -69,10 +77,14 @@ class ElectionsRun final : private CommitListener {
   VoteChecker votes_{verdict_};
   MetadataChecker metadata_{verdict_};
   FlushChecker flushes_{verdict_};
+  SnapshotChecker snapshots_{verdict_};
+  ReadBarrierChecker reads_{verdict_};
+  StepChecker steps_{verdict_};
   std::unique_ptr<CommitDurabilityChecker> commits_;
   std::vector<std::unique_ptr<QuorumNode>> nodes_;
 
-  SeededRandom plan_;     // when which fault
+  SeededRandom plan_;  // when which fault
+  SeededRandom reading_{scenario_.seed ^ 0x72656164u};
   SeededRandom draw_{0};  // of the fault that is being injected
   int number_ = 0;
   bool healed_ = false;
@@ -82,11 +94,13 @@ class ElectionsRun final : private CommitListener {
   struct Heard {
     uint64_t incarnation = 0;
     int64_t next = 0;
+    int32_t term = 0;  // of the last record
     uint64_t hash = 0;
   };
   std::map<int32_t, Heard> heard_;
   std::map<int32_t, int64_t> claimed_;  // durable ends that were compared with the disk, by node
   int64_t highest_commit_ = 0;
+  uint64_t snapshots_heard_ = 0;
   std::set<int32_t> terms_led_;
 };
 

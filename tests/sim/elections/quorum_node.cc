@@ -45,6 +45,14 @@ RaftConfig QuorumNode::Config() const {
   config.fetch_wait = Millis(40);
   config.max_batch_bytes = 1024;
   config.segment_bytes = 8192;
+  if (around_.scenario.snapshot_bytes > 0) {
+    config.snapshot_bytes = around_.scenario.snapshot_bytes;
+    config.snapshot_piece_bytes = static_cast<int32_t>(around_.scenario.snapshot_piece_bytes);
+    config.snapshot_retention.bytes = 0;
+    config.snapshot_state = [this, incarnation = incarnation_] {
+      return around_.listener.StateOf(id_, incarnation);
+    };
+  }
   config.bugs = around_.scenario.raft_bugs;
   config.storage_bugs = around_.scenario.broker_bugs.storage;
   return config;

@@ -25,6 +25,9 @@ class CommitListener {
  public:
   virtual ~CommitListener() = default;
   virtual void OnCommitted(int32_t node, uint64_t incarnation, const MetadataBatch& batch) = 0;
+  virtual void OnSnapshot(int32_t node, uint64_t incarnation, const MetadataSnapshot& snapshot) = 0;
+  // All that it has heard, as a snapshot would have it; null if that is nothing.
+  virtual std::shared_ptr<const SnapshotState> StateOf(int32_t node, uint64_t incarnation) = 0;
   // The node gave up or could not start, and no fault explains that.
   virtual void OnUnexpectedEnd(int32_t node, const absl::Status& why) = 0;
 };
@@ -75,8 +78,9 @@ class QuorumNode {
     Running(QuorumNode& node, Process& process);
     absl::Status Start();
     void OnCommit(const std::vector<std::shared_ptr<const MetadataBatch>>& batches) override;
-    // No snapshots are taken here: every batch is to be seen.
-    void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>&) override {}
+    void OnSnapshot(const std::shared_ptr<const MetadataSnapshot>& snapshot) override {
+      owner.around_.listener.OnSnapshot(owner.id_, incarnation, *snapshot);
+    }
     void OnLeaderChange(const QuorumLeader&) override {}
     void OnBecomeActive(Term) override {}
 

@@ -140,9 +140,12 @@ void RpcExchange::ArriveAtServer(const State& call) {
     });
     return;
   }
-  world.RunAs(*call->server_process, [this, call, run = handler->second] {
-    (*run)(std::make_unique<SimRpcCall>(*this, call));
-  });
+  const auto take = [&] {
+    world.RunAs(*call->server_process, [this, call, run = handler->second] {
+      (*run)(std::make_unique<SimRpcCall>(*this, call));
+    });
+  };
+  around_call ? around_call(*call->server_process, call->method, call->request, take) : take();
   if (call->late) ++late_calls_;
   if (call->late && call->client == nullptr) {
     ++orphaned_calls_;

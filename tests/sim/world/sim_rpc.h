@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +32,10 @@ class RpcExchange {
   RpcExchange& operator=(const RpcExchange&) = delete;
 
   Links& links() { return links_; }
+  // Called for each call that reaches a server, which takes it when `take` is called; may be empty.
+  std::function<void(const Process& server, const std::string& method, std::string_view request,
+                     const std::function<void()>& take)>
+      around_call;
   // Calls begun, by method.
   const std::map<std::string, uint64_t, std::less<>>& counts() const { return counts_; }
   // Calls that reached their server late (LinkBehaviour::late), and those of them that no client

@@ -1,6 +1,7 @@
 #include "tests/sim/world/world.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -130,7 +131,10 @@ void World::RunTurn(const Turn& turn) {
   Process* const owner = events_[turn.slot].owner;
   Task task = FreeSlot(turn.slot);
   now_ = std::max(now_, turn.due);
+  if (std::exchange(moment_, now_) != now_) at_once_ = 0;
   ++events_run_;
+  most_at_once_ = std::max(most_at_once_, ++at_once_);
+  const uint64_t scheduled = next_sequence_;
   Trace(static_cast<uint64_t>(now_.since_zero().count()));
   Trace(turn.sequence);
   if (owner != nullptr && !owner->alive()) return;
@@ -138,6 +142,7 @@ void World::RunTurn(const Turn& turn) {
   task();
   task = nullptr;  // What it holds is destroyed while its process is current.
   current_ = nullptr;
+  most_by_one_ = std::max(most_by_one_, next_sequence_ - scheduled);
 }
 
 bool World::RunOne() {
@@ -156,7 +161,7 @@ void World::RunAs(Process& process, Task task) {
 
 void World::RunUntil(MonoTime until) {
   Turn turn;
-  while (TakeNext(until, &turn)) RunTurn(turn);
+  while (at_once_ < kStuck && TakeNext(until, &turn)) RunTurn(turn);
   now_ = std::max(now_, until);
 }
 

@@ -57,6 +57,8 @@ class World {
 
   // Runs the next event; false if there is none.
   bool RunOne();
+  // More events than this at one moment are a mistake: RunUntil returns before it is done.
+  static constexpr uint64_t kStuck = 1'000'000;
   // Runs all events up to `until`, then sets the time to it.
   void RunUntil(MonoTime until);
 
@@ -69,6 +71,10 @@ class World {
   void Trace(uint64_t word);
   uint64_t trace_hash() const { return trace_hash_; }
   uint64_t events_run() const { return events_run_; }
+  // The most events so far that ran one after the other while no time passed, and the most that one
+  // of them scheduled.
+  uint64_t most_at_once() const { return most_at_once_; }
+  uint64_t most_by_one() const { return most_by_one_; }
 
  private:
   friend class Process;
@@ -108,6 +114,10 @@ class World {
   Process* current_ = nullptr;
   uint64_t trace_hash_ = 0xcbf29ce484222325u;
   uint64_t events_run_ = 0;
+  MonoTime moment_;       // of the latest event
+  uint64_t at_once_ = 0;  // events at this moment
+  uint64_t most_at_once_ = 0;
+  uint64_t most_by_one_ = 0;
 };
 
 // The clock of one process: the world's time, with its own idea of the wall clock.
