@@ -82,6 +82,7 @@ void MakeSparse(Random& random, Scenario* scenario) {
   scenario->faults.pause_mean = Micros(random.Between(60'000'000, 180'000'000));
   scenario->points_rate = 0.02;
   scenario->fetch_wait_ms = scenario->replica_lag_ms / 2;
+  scenario->heartbeat_ms = 2000;
   if (random.Chance(0.5)) scenario->faults.restart_high = seconds(60);
   if (random.Chance(0.5)) scenario->faults.cut_high = seconds(60);
   scenario->group_members = 0;  // heartbeats leave no time idle
@@ -99,6 +100,13 @@ void DecideSnapshots(Scenario* scenario) {
   if (random.Chance(0.5)) return;
   scenario->snapshot_bytes = random.Between(2'000, 20'000);
   scenario->snapshot_piece_bytes = random.Between(256, 4'000);
+}
+
+// Consumers that are always there for the next record, or look now and then and find several.
+void DecideConsumers(Scenario* scenario) {
+  SeededRandom random(scenario->seed ^ 0x434f4eu);
+  if (random.Chance(0.3)) return;
+  scenario->consumer.pause = Micros(random.Between(20'000, 300'000));
 }
 
 }  // namespace
@@ -222,6 +230,7 @@ Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options) {
   DecideWeather(random, &scenario);
   DecideFaults(random, options, &scenario);
   if (random.Chance(0.4)) scenario.group_members = static_cast<int>(random.Between(1, 3));
+  DecideConsumers(&scenario);
   if (options.profile == Profile::kSparse) MakeSparse(random, &scenario);
   DecideSnapshots(&scenario);
   return scenario;

@@ -138,6 +138,7 @@ struct Scenario {
   double points_rate = 1;       // what the chances of those that are on are multiplied with
   int64_t replica_lag_ms = 0;
   int64_t fetch_wait_ms = 500;  // of a follower that is caught up
+  int64_t heartbeat_ms = 500;   // between two of a broker; its session lasts three
   // Bytes of the metadata log between two snapshots, and how many bytes of one go into an answer;
   // 0: as by default, which no run reaches.
   int64_t snapshot_bytes = 0;

@@ -77,9 +77,12 @@ std::string SimNode::Properties() const {
              "offsets.topic.replication.factor=3\n"
              "group.min.session.timeout.ms=1000\n"
              "replica.lag.time.max.ms=%d\n"
-             "replica.fetch.wait.max.ms=%d\n%s",
+             "replica.fetch.wait.max.ms=%d\n"
+             "broker.heartbeat.interval.ms=%d\n"
+             "broker.session.timeout.ms=%d\n%s",
              id_.value(), host_, host_, key, voters, host_, kDirectory,
              around_.scenario.replica_lag_ms, around_.scenario.fetch_wait_ms,
+             around_.scenario.heartbeat_ms, 3 * around_.scenario.heartbeat_ms,
              around_.scenario.two_disks
                  ? absl::StrFormat("metadata.log.dir=%s\n", kMetadataDirectory)
                  : "") +
