@@ -6,6 +6,7 @@
 #include "storage/record_batch.h"
 #include "storage/record_batch_builder.h"
 #include "tests/sim/checkers/derived_state_checker.h"
+#include "tests/sim/checkers/follower_checker.h"
 #include "tests/sim/checkers/latest_offset_checker.h"
 #include "tests/sim/checkers/read_barrier_checker.h"
 #include "tests/sim/checkers/stale_message_checker.h"
@@ -38,6 +39,14 @@ TEST_F(SystemCheckersTest, ALatestOffsetThatGoesBack) {
   EXPECT_EQ(Found(), "");
   offsets.OnLatest(kPartition, 5, 13, 12);
   EXPECT_EQ(Found(), "latest-offset");
+}
+
+TEST_F(SystemCheckersTest, AFollowerWithRecordsOfAnotherLeader) {  // A11
+  FollowerChecker followers(verdict_);
+  followers.OnEnds(kPartition, 3, 1, 10, 2, 10);
+  EXPECT_EQ(Found(), "");
+  followers.OnEnds(kPartition, 3, 1, 10, 2, 11);
+  EXPECT_EQ(Found(), "follower");
 }
 
 TEST_F(SystemCheckersTest, AReadOfThePast) {

@@ -5,6 +5,8 @@ namespace {
 
 constexpr char kDense[] = "";
 constexpr char kElections[] = "--profile elections";
+// Leaders change while answers are on their way.
+constexpr char kStorms[] = "--minutes 0.4 --faults storm,isolation,slow-disk,pause";
 // Voters come, go and lose their disks, while leaders fall.
 constexpr char kVoters[] = "--minutes 0.6 --faults voters,isolation,process-crash,machine-crash";
 
@@ -25,7 +27,7 @@ const std::vector<Mutant>& Mutants() {
        [](S s) { s->broker_bugs.storage.keep_conflicting_epochs = true; }},
       {"A10", "believe-high-watermark-of-diverging-answer", kDense,
        [](S s) { s->broker_bugs.believe_high_watermark_of_diverging_answer = true; }},
-      {"A11", "accept-answer-after-leaving", kDense,
+      {"A11", "accept-answer-after-leaving", kStorms,
        [](S s) { s->broker_bugs.accept_answer_after_leaving = true; }},
       {"A12", "accept-stale-fetch-answer", "--scenario A12",
        [](S s) { s->broker_bugs.accept_stale_fetch_answer = true; }},

@@ -52,6 +52,7 @@ Watcher::Watcher(World& world, const Scenario& scenario,
       commits_(verdict, scenario.nodes),
       isr_shapes_(verdict, kMinIsr),
       isr_supersets_(verdict),
+      followers_(verdict),
       broker_epochs_(verdict),
       votes_(verdict),
       recoveries_(verdict),
@@ -294,12 +295,15 @@ std::optional<Watcher::SeenReplica> Watcher::See(const Watched& watched, SimNode
                    .truncations = partition->log()->truncation_count(),
                    .opened_end = partition->log()->recovery().end,
                    .partition_epoch{},
-                   .maximal_isr = 0};
+                   .maximal_isr = 0,
+                   .fetched = 0};
   const LeaderState* const leading = partition->leader_state();
   if (!at->is_leader || leading == nullptr) return seen;
   seen.partition_epoch = leading->partition_epoch();
   for (NodeId replica : watched.state.replicas) {
-    if (leading->InMaximalIsr(replica)) seen.maximal_isr |= uint64_t{1} << replica.value();
+    const uint64_t bit = uint64_t{1} << replica.value();
+    if (leading->InMaximalIsr(replica)) seen.maximal_isr |= bit;
+    if (leading->ReplicaEnd(replica).value_or(kNoOffset) != kNoOffset) seen.fetched |= bit;
   }
   return seen;
 }
@@ -382,6 +386,22 @@ void Watcher::LookAtLeader(Watched& watched, SimNode& node, const SeenReplica& s
          (watched.flushes ? held->at.flushed_end_offset : held->at.end_offset).value()});
   }
   isr_supersets_.OnLeader(watched.name, leader, Ids(watched.state.isr), members);
+  LookAtFollowers(watched, node, seen);
+}
+
+void Watcher::LookAtFollowers(const Watched& watched, SimNode& node, const SeenReplica& leader) {
+  // A disk of earlier days has other records until its node has fetched anew.
+  if (scenario_.faults.Has(FaultKind::kOldDirectory)) return;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const std::optional<SeenReplica>& held = watched.seen[i];
+    const int32_t follower = nodes_[i]->id().value();
+    if (!held || held->at.is_leader || held->at.leader_epoch != leader.at.leader_epoch ||
+        (leader.fetched >> follower & 1) == 0) {
+      continue;
+    }
+    followers_.OnEnds(watched.name, leader.at.leader_epoch.value(), node.id().value(),
+                      leader.at.end_offset.value(), follower, held->at.end_offset.value());
+  }
 }
 
 NodeId Watcher::LeaderOf(const PartitionName& partition) const {

@@ -18,6 +18,7 @@
 #include "raft/metadata_quorum.h"
 #include "tests/sim/checkers/broker_epoch_checker.h"
 #include "tests/sim/checkers/commit_durability_checker.h"
+#include "tests/sim/checkers/follower_checker.h"
 #include "tests/sim/checkers/idle_checker.h"
 #include "tests/sim/checkers/isr_shape_checker.h"
 #include "tests/sim/checkers/isr_superset_checker.h"
@@ -87,6 +88,7 @@ class Watcher {
     // Of a leader: what it takes for committed, and whom it counts as in sync.
     PartitionEpoch partition_epoch;
     uint64_t maximal_isr = 0;  // bit i: node i
+    uint64_t fetched = 0;      // likewise, who fetched in this epoch
     bool operator==(const SeenReplica&) const = default;
   };
   // What is known of one partition of the run.
@@ -116,6 +118,7 @@ class Watcher {
   void LookAtPartition(Watched& watched);
   void LookAtReplica(Watched& watched, SimNode& node, const SeenReplica& replica);
   void LookAtLeader(Watched& watched, SimNode& node, const SeenReplica& leader);
+  void LookAtFollowers(const Watched& watched, SimNode& node, const SeenReplica& leader);
 
   World& world_;
   const Scenario& scenario_;
@@ -130,6 +133,7 @@ class Watcher {
   CommitDurabilityChecker commits_;
   IsrShapeChecker isr_shapes_;
   IsrSupersetChecker isr_supersets_;
+  FollowerChecker followers_;
   BrokerEpochChecker broker_epochs_;
   VoteChecker votes_;
   RecoveryChecker recoveries_;
