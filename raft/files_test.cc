@@ -5,7 +5,6 @@
 #include "raft/metadata_batch_codec.h"
 #include "raft/metadata_log_reader.h"
 #include "raft/quorum_state_file.h"
-#include "raft/recovery_point_file.h"
 #include "storage/log.h"
 #include "storage/testing/memory_file_system.h"
 
@@ -53,20 +52,6 @@ TEST(QuorumState, ACrashLeavesTheOldOrTheNewStateWhole) {  // C4
     ASSERT_TRUE(found.ok() && found->has_value()) << found.status();
     EXPECT_TRUE(**found == next || (!written && **found == SomeState()));
   }
-}
-
-TEST(RecoveryPoint, TheYoungerValidSlotCounts) {
-  MemoryFileSystem files;
-  ASSERT_TRUE(files.CreateDirectories("/d").ok());
-  {
-    auto file = RecoveryPointFile::Open(&files, "/d/r");
-    ASSERT_TRUE(file.ok());
-    EXPECT_EQ((*file)->point(), LogIndex(0));
-    for (int i = 1; i <= 5; ++i) ASSERT_TRUE((*file)->Write(LogIndex(10 * i)).ok());
-  }
-  EXPECT_EQ((*RecoveryPointFile::Open(&files, "/d/r"))->point(), LogIndex(50));
-  files.CorruptByte("/d/r", 512 + 9, '~');  // the fifth lies in the second slot
-  EXPECT_EQ((*RecoveryPointFile::Open(&files, "/d/r"))->point(), LogIndex(40));
 }
 
 TEST(MetadataBatch, KeepsRecordsCauseTermAndTime) {

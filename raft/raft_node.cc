@@ -101,7 +101,7 @@ absl::Status RaftNode::OpenFiles() {
   options.config.segment_bytes = config_.segment_bytes;
   options.config.preallocate_bytes = 1 << 20;
   options.config.bugs = config_.storage_bugs;
-  options.recovery_point = Offset(recovery_point_->point().value());
+  options.recovery_point = recovery_point_->point();
   options.now = env_.loop->clock().WallNow();
   Q_ASSIGN_OR_RETURN(log_, Log::Open(env_.file_system, directory_, options));
   if (!log_->recovery().cut_reason.empty()) {
@@ -374,7 +374,8 @@ void RaftNode::OnFlushed(const FlushJob& job, uint64_t truncations, const absl::
     const LogIndex end(job.target().value());
     if (BUGGIFY("raft.skip_recovery_point", 0.5)) {
       // An older one is as safe.
-    } else if (const absl::Status written = recovery_point_->Write(end); !written.ok()) {
+    } else if (const absl::Status written = recovery_point_->Write(Offset(end.value()));
+               !written.ok()) {
       LOG(WARNING) << "recovery point not written: " << written;  // an older one is as safe
     } else {
       point_truncations_ = log_->truncation_count();
@@ -446,7 +447,8 @@ void RaftNode::MaybeFinishShutdown() {
     if (const absl::Status closed = log_->Close(/*clean=*/true); !closed.ok()) {
       LOG(ERROR) << directory_ << ": " << closed;
     } else {
-      IgnoreError(recovery_point_->Write(core_->log_end()), "an older one is as safe");
+      IgnoreError(recovery_point_->Write(Offset(core_->log_end().value())),
+                  "an older one is as safe");
       IgnoreError(recovery_point_->file()->Sync(), "an older one is as safe");
     }
   }

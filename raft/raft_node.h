@@ -28,10 +28,10 @@
 #include "raft/metadata_quorum.h"
 #include "raft/raft_config.h"
 #include "raft/raft_status.h"
-#include "raft/recovery_point_file.h"
 #include "raft/snapshot_store.h"
 #include "raft/voter_change.h"
 #include "storage/log.h"
+#include "storage/recovery_point_file.h"
 
 namespace quorate {
 

@@ -18,6 +18,8 @@ struct StorageBugSwitches {
   bool trust_torn_tail = false;
   // G2: recovery stops at the first bad batch and leaves what lies behind it in the file.
   bool leave_what_lies_behind = false;
+  // G1: recovery takes damage of what was flushed for a torn tail.
+  bool cut_flushed_damage = false;
   // H1: a failed fsync is tried again, and believed if it succeeds then.
   bool retry_failed_sync = false;
   // J2: a follower does not keep what its leader's batches say of producers.

@@ -12,6 +12,7 @@
 #include "storage/leader_epoch_cache.h"
 #include "storage/log_files.h"
 #include "storage/producer_state.h"
+#include "storage/recovery_point_file.h"
 #include "storage/segment.h"
 
 namespace quorate {
@@ -80,6 +81,20 @@ absl::Status Log::WriteMetadata() {
   const std::string text = PartitionMetadataText(topic_id_);
   const std::string_view piece = text;
   return file->WriteAt(0, {&piece, 1});
+}
+
+void Log::WriteFlushMark() {
+  if (!config_.flush_mark || segments_.empty()) return;
+  absl::Status written;
+  if (flush_mark_ == nullptr) {
+    auto file = RecoveryPointFile::Open(file_system_, PathOf(kFlushMarkName));
+    written = file.status();
+    if (file.ok()) flush_mark_ = *std::move(file);
+  }
+  if (flush_mark_ != nullptr && flush_mark_->point() < flushed_end_offset_) {
+    written = flush_mark_->Write(flushed_end_offset_);
+  }
+  if (!written.ok()) VLOG(1) << directory_ << ": an older flush mark is as safe: " << written;
 }
 
 absl::Status Log::EnsureActive() {
@@ -358,6 +373,7 @@ void Log::CompleteFlush(const FlushJob& job, const absl::Status& status) {
     if (pending_snapshots_.erase(offset) > 0) snapshots_.insert(offset);
   }
   flushed_end_offset_ = std::max(flushed_end_offset_, std::min(job.target_, end_offset_));
+  WriteFlushMark();
 }
 
 absl::Status Log::Flush() {

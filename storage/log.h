@@ -45,6 +45,7 @@ namespace quorate {
 
 class LeaderEpochCache;
 class ProducerStateTable;
+class RecoveryPointFile;
 class Segment;
 struct DecidedTransaction;
 
@@ -248,6 +249,7 @@ class Log {
   absl::Status Usable() const;
   absl::Status Fail(const absl::Status& why);
   absl::Status WriteMetadata();
+  void WriteFlushMark();
   absl::Status EnsureActive();
   absl::Status AddSegment(Offset base);
   absl::Status RollActive();
@@ -279,7 +281,8 @@ class Log {
   // log_recovery.cc
   absl::Status Load(const LogOpenOptions& options);
   absl::Status ListFiles(Scan* scan);
-  absl::Status CheckMetadata(const LogOpenOptions& options, Scan* scan);
+  absl::Status ReadFlushMark(Scan* scan);
+  absl::Status CheckMetadata(Scan* scan);
   absl::Status LoadSegments(Scan* scan);
   absl::Status LoadEpochs(Scan* scan);
   absl::Status OpenCleanTail(Scan* scan);
@@ -295,6 +298,7 @@ class Log {
   absl::Status TruncateDurably(Offset end);
   absl::Status DropFrom(Offset base);
   absl::Status WriteTruncationMark(Offset end, bool full);
+  absl::Status LowerFlushMark(Offset end);
 
   // log_read.cc
   absl::StatusOr<bool> ReadSegment(const Segment& segment, Offset from, Offset upper,
@@ -328,6 +332,7 @@ class Log {
   std::vector<std::string> directories_to_sync_;     // names in them changed
   bool metadata_pending_ = false;                    // partition.metadata is not durable yet
   std::optional<TruncationMark> truncation_mark_;    // what the file says; nullopt: no file
+  std::unique_ptr<RecoveryPointFile> flush_mark_;    // null: not there yet, or config says none
 };
 
 }  // namespace quorate

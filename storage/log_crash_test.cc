@@ -20,6 +20,7 @@ class CrashHistory {
     options_.config.segment_bytes = random_.Between(1000, 4000);
     options_.config.index_interval_bytes = static_cast<int32_t>(random_.Below(400));
     options_.config.preallocate_bytes = random_.Chance(0.5) ? 0 : 4096;
+    options_.config.flush_mark = random_.Chance(0.5);
   }
 
   // Runs steps until operation `crash_at` of the file system fails, and everything after it.

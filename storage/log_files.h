@@ -19,6 +19,7 @@ namespace quorate {
 inline constexpr char kEpochCheckpointName[] = "leader-epoch-checkpoint";
 inline constexpr char kPartitionMetadataName[] = "partition.metadata";
 inline constexpr char kTruncationMarkName[] = "truncation-mark";
+inline constexpr char kFlushMarkName[] = "flush-mark";
 
 // Directory part of a path; "." if there is none.
 std::string ParentOf(const std::string& path);

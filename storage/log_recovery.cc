@@ -12,6 +12,7 @@
 #include "storage/log.h"
 #include "storage/log_files.h"
 #include "storage/producer_state.h"
+#include "storage/recovery_point_file.h"
 #include "storage/segment.h"
 
 namespace quorate {
@@ -27,6 +28,7 @@ struct Log::Scan {
   Offset recovery_point{0};
   std::vector<Offset> bases;
   std::optional<TruncationMark> mark;
+  bool from_start = false;  // all is read back
   // Segments from this base on are read back; kNoOffset: none.
   Offset from = kNoOffset;
   Offset expected{0};  // offset of the next batch
@@ -53,11 +55,12 @@ absl::Status Log::Load(const LogOpenOptions& options) {
   Scan scan;
   scan.clean = options.clean_shutdown;
   scan.recovery_point = options.clean_shutdown ? Offset(0) : options.recovery_point;
-  // As if the checkpoint were an old one.
-  if (BUGGIFY("storage.recover_from_start", 0.3)) scan.recovery_point = Offset(0);
+  scan.from_start = BUGGIFY("storage.recover_from_start", 0.3);
   if (file_system_->IsDirectory(directory_)) {
     Q_RETURN_IF_ERROR(ListFiles(&scan));
-    Q_RETURN_IF_ERROR(CheckMetadata(options, &scan));
+    Q_RETURN_IF_ERROR(ReadFlushMark(&scan));
+    if (config_.bugs.cut_flushed_damage) scan.recovery_point = Offset(0);  // scenario G1
+    Q_RETURN_IF_ERROR(CheckMetadata(&scan));
   }
   if (scan.mark.has_value()) {
     scan.recovery_point = std::min(scan.recovery_point, scan.mark->end);
@@ -140,7 +143,16 @@ absl::Status Log::ListFiles(Scan* scan) {
   return absl::OkStatus();
 }
 
-absl::Status Log::CheckMetadata(const LogOpenOptions& options, Scan* scan) {
+absl::Status Log::ReadFlushMark(Scan* scan) {
+  if (!config_.flush_mark || !file_system_->Exists(PathOf(kFlushMarkName))) return absl::OkStatus();
+  Q_ASSIGN_OR_RETURN(flush_mark_, RecoveryPointFile::Open(file_system_, PathOf(kFlushMarkName)));
+  if (!scan->clean) {
+    scan->recovery_point = std::max(scan->recovery_point, flush_mark_->point());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Log::CheckMetadata(Scan* scan) {
   if (topic_id_.is_zero()) return absl::OkStatus();
   const std::string path = PathOf(kPartitionMetadataName);
   std::optional<Uuid> found;
@@ -157,7 +169,7 @@ absl::Status Log::CheckMetadata(const LogOpenOptions& options, Scan* scan) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "%s: belongs to topic id %s, not %s", directory_, found->ToString(), topic_id_.ToString()));
   }
-  if (!scan->clean && !scan->bases.empty() && options.recovery_point > Offset(0)) {
+  if (!scan->clean && !scan->bases.empty() && scan->recovery_point > Offset(0)) {
     return absl::DataLossError(absl::StrFormat("%s: torn or missing", path));
   }
   // A torn one must not stay: the topic id has to be whole before records are behind it, or the
@@ -184,7 +196,8 @@ absl::Status Log::LoadSegments(Scan* scan) {
     const Offset end = i + 1 < scan->bases.size() ? scan->bases[i + 1] : base;
     Q_ASSIGN_OR_RETURN(segments_[base], Segment::Load(file_system_, directory_, base, end));
     // Strictly below: a segment's index files are durable only once a flush went beyond its end.
-    if (!scan->clean && (i == 0 || base < scan->recovery_point)) scan->from = base;
+    const bool flushed = base < scan->recovery_point && !scan->from_start;
+    if (!scan->clean && (i == 0 || flushed)) scan->from = base;
   }
   return absl::OkStatus();
 }

@@ -88,6 +88,35 @@ TEST_F(LogRecoveryTest, DamageBelowTheRecoveryPointIsNeverCutAway) {  // scenari
   EXPECT_EQ(*files_.ReadFile(kFirst), before) << "nothing is changed";
 }
 
+TEST_F(LogRecoveryTest, DamageBelowTheFlushMarkIsNeverCutAway) {  // scenario G1
+  options_.config.flush_mark = true;
+  ASSERT_TRUE(Open(true).ok());
+  Append(3);
+  ASSERT_TRUE(log_->Flush().ok());
+  Append(2);
+  files_.CorruptByte(kFirst, 4 * BatchBytes() + 65, '!');
+  ASSERT_TRUE(Open(false).ok()) << "what was not flushed may be torn";
+  EXPECT_EQ(RecordsOf(*log_), Numbers(0, 4));
+  files_.CorruptByte(kFirst, 2 * BatchBytes() + 65, '!');
+  const std::string before = *files_.ReadFile(kFirst);
+  EXPECT_TRUE(absl::IsDataLoss(Open(false)));
+  EXPECT_EQ(*files_.ReadFile(kFirst), before) << "nothing is changed";
+}
+
+TEST_F(LogRecoveryTest, TheFlushMarkFollowsATruncation) {
+  options_.config.flush_mark = true;
+  ASSERT_TRUE(Open(true).ok());
+  Append(5);
+  ASSERT_TRUE(log_->Flush().ok());
+  ASSERT_TRUE(log_->TruncateTo(Offset(2)).ok());
+  log_->RecoveryPointCheckpointed(log_->truncation_count());
+  SeededRandom random(1);
+  log_.reset();
+  files_.Crash(random);
+  ASSERT_TRUE(Open(false, 2).ok());
+  EXPECT_EQ(RecordsOf(*log_), Numbers(0, 2));
+}
+
 TEST_F(LogRecoveryTest, WhatFollowsAHoleIsRemovedForGood) {  // scenario G2
   options_.config.segment_bytes = 3 * BatchBytes();
   log_->UpdateConfig(options_.config);

@@ -9,6 +9,7 @@
 #include "storage/log.h"
 #include "storage/log_files.h"
 #include "storage/producer_state.h"
+#include "storage/recovery_point_file.h"
 #include "storage/segment.h"
 
 namespace quorate {
@@ -18,7 +19,14 @@ absl::Status Log::WriteTruncationMark(Offset end, bool full) {
   // An earlier emptying stays noted: checkpoints may be older still.
   if (!full) mark.start = truncation_mark_.value_or(TruncationMark()).start;
   truncation_mark_ = mark;
+  Q_RETURN_IF_ERROR(LowerFlushMark(end));
   return file_system_->WriteFileAtomically(PathOf(kTruncationMarkName), TruncationMarkText(mark));
+}
+
+absl::Status Log::LowerFlushMark(Offset end) {
+  if (flush_mark_ == nullptr || flush_mark_->point() <= end) return absl::OkStatus();
+  Q_RETURN_IF_ERROR(flush_mark_->Write(end));
+  return flush_mark_->file()->Sync();
 }
 
 absl::Status Log::DropFrom(Offset base) {

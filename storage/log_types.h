@@ -42,6 +42,9 @@ struct LogConfig {
   // Batches may skip offsets: true for topics that are, or ever were, compacted. The metadata log
   // and plain topics leave it false: a skipped offset is then an error.
   bool offset_gaps_allowed = false;
+  // A file beside the segments notes what was flushed (storage/FORMAT.md#recovery-points); without
+  // it LogOpenOptions::recovery_point alone tells damage from a torn tail.
+  bool flush_mark = false;
   // A producer silent for this long is forgotten (ms).
   int64_t producer_id_expiration_ms = INT64_C(24) * 3600 * 1000;
   StorageBugSwitches bugs;  // tests only
@@ -52,8 +55,8 @@ struct LogOpenOptions {
   LogConfig config;
   // The last stop was orderly: everything was flushed, and nothing is read back but the tail.
   bool clean_shutdown = false;
-  // All below was flushed (recovery-point-offset-checkpoint); 0 if unknown. Ignored when
-  // clean_shutdown.
+  // All below was flushed (recovery-point-offset-checkpoint); 0 if unknown; the flush mark may know
+  // of more. Ignored when clean_shutdown.
   Offset recovery_point{0};
   // From log-start-offset-checkpoint; 0 if unknown. A log without segments starts (and ends) here.
   Offset log_start_offset{0};

@@ -294,6 +294,11 @@ void LogManager::SetAsideUnassigned(const std::set<std::string>& assigned) {
   }
 }
 
+void LogManager::SetAsideDamaged(const LogName& name) {
+  RunSerial(name.DirectoryName(),
+            [this, name] { StartRemove(name, nullptr, Fate::kSetAsideDamaged); });
+}
+
 std::string LogManager::StrayPath(const Directory& directory, const std::string& name) const {
   return absl::StrFormat("%s/%s.%08x%s", directory.path, name.substr(0, 200),
                          static_cast<uint32_t>(env_.random->Next()), std::string(kStraySuffix));
@@ -313,7 +318,7 @@ void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log, Fate
   ForgetPositions(name, directory);
   const std::string path = directory->path + "/" + directory_name;
   const std::string moved_to =
-      fate == Fate::kSetAside
+      fate != Fate::kRemove
           ? StrayPath(*directory, directory_name)
           : absl::StrFormat("%s/%s-%d.%08x%s", directory->path, name.topic_id.ToString(),
                             name.partition.value(), static_cast<uint32_t>(env_.random->Next()),
@@ -330,10 +335,12 @@ void LogManager::StartRemove(const LogName& name, std::unique_ptr<Log> log, Fate
         if (!*alive) return;
         if (!moved.ok()) {
           LOG(ERROR) << directory_name << ": not removed: " << moved;
-        } else if (fate == Fate::kSetAside) {
+        } else if (fate != Fate::kRemove) {
           ++strays_;
-          LOG(WARNING) << directory_name << ": this broker has no such replica any more; set aside "
-                       << "as " << moved_to << ", which may be deleted";
+          LOG(WARNING) << directory_name << ": "
+                       << (fate == Fate::kSetAside ? "this broker has no such replica any more"
+                                                   : "damaged, and fetched anew from its leader")
+                       << "; set aside as " << moved_to << ", which may be deleted";
         } else {
           env_.pool->Run([fs = env_.file_system, moved_to] {
             IgnoreError(fs->RemoveTree(moved_to), "tried again at the next start");

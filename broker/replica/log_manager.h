@@ -102,6 +102,10 @@ class LogManager {
   // broker was down. Nothing is deleted: metadata that lost a topic must not cost its records.
   void SetAsideUnassigned(const std::set<std::string>& assigned);
 
+  // The partition's log cannot be opened for damage and is not needed: sets it aside as above and
+  // forgets its checkpoints. The next Open begins anew. REQUIRES: it is not open.
+  void SetAsideDamaged(const LogName& name);
+
   // The source's positions moved; they are written within the checkpoint interval.
   void MarkDirty(const std::shared_ptr<Source>& source);
 
@@ -150,7 +154,7 @@ class LogManager {
   void OnOpened(const LogName& name, const LogConfig& config, Directory* directory, bool was_stray,
                 absl::StatusOr<std::unique_ptr<Log>> log, OpenDone done);
   void ForgetPositions(const LogName& name, Directory* directory);
-  enum class Fate { kRemove, kSetAside };
+  enum class Fate { kRemove, kSetAside, kSetAsideDamaged };
   void StartRemove(const LogName& name, std::unique_ptr<Log> log, Fate fate);
   std::string StrayPath(const Directory& directory, const std::string& name) const;
   // Starts a write of the directory's files; `done` runs when what they hold now is durable.

@@ -69,7 +69,9 @@ void Partition::OnOpened(absl::StatusOr<LogManager::Opened> opened) {
     return;
   }
   if (!opened.ok()) {
+    damaged_ = absl::IsDataLoss(opened.status());
     GoOffline(opened.status());
+    MaybeFetchAnew();
     return;
   }
   TakeRole();
@@ -82,6 +84,7 @@ void Partition::Apply(const PartitionState& state) {
   }
   const bool new_epoch = state.leader_epoch != taken_epoch_;
   state_ = state;
+  if (role_ == Role::kOffline) MaybeFetchAnew();
   if (role_ == Role::kOpening || role_ == Role::kOffline) return;
   if (new_epoch) {
     TakeRole();
@@ -205,6 +208,22 @@ void Partition::GoOffline(const absl::Status& why) {
   }
   for (auto& waiter : std::exchange(flush_waiters_, {})) waiter.second();
   WakeAll();
+}
+
+void Partition::MaybeFetchAnew() {
+  if (role_ != Role::kOffline || !damaged_ || retired_) return;
+  if (state_.leader == kNoNode || state_.leader == env_->broker) return;
+  // The image knows of this process' registration, which an unclean stop takes out of both; no
+  // answer to an earlier one's fetches can bring it back (scenario B5).
+  const auto has_this = [this](const ReplicaList& list) {
+    return std::find(list.begin(), list.end(), env_->broker) != list.end();
+  };
+  if (has_this(state_.isr) || has_this(state_.elr)) return;
+  damaged_ = false;
+  fetched_anew_ = true;
+  role_ = Role::kOpening;
+  env_->logs->SetAsideDamaged(name_);
+  StartOpen();
 }
 
 void Partition::CheckLog() {

@@ -7,6 +7,9 @@
 //      |  image                       |  failed sync, unusable log      |
 //      +--> follower                  +-----------> offline <-----------+
 //
+// A replica whose log is damaged is offline; once it is in neither ISR nor ELR, and another broker
+// leads, its log is set aside and it opens an empty one.
+//
 // A newer leader epoch is a new role even if the leader stays the same (scenario A5).
 //
 // Thread-compatible: owned by the data loop. Code: partition.cc (roles, log, flush),
@@ -97,6 +100,9 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
   void CancelTimers();
   // The log is of no use (its directory failed): every request gets KAFKA_STORAGE_ERROR.
   void GoOffline(const absl::Status& why);
+  // Offline for damage, and nobody counts on what this replica has: it is set aside and fetched
+  // anew from the leader (scenario G21).
+  void MaybeFetchAnew();
 
   // --- Produce (partition_append.cc) ---
 
@@ -142,6 +148,8 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
 
   const TopicPartition& id() const { return id_; }
   Role role() const { return role_; }
+  // Whether a damaged log was set aside since the start.
+  bool fetched_anew() const { return fetched_anew_; }
   NodeId leader() const { return state_.leader; }
   LeaderEpoch leader_epoch() const { return state_.leader_epoch; }
   LeaderHint hint() const { return {state_.leader, state_.leader_epoch}; }
@@ -236,8 +244,10 @@ class Partition final : public LogManager::Source, public std::enable_shared_fro
   PartitionState state_;                      // of the image
   LeaderEpoch taken_epoch_ = kNoLeaderEpoch;  // leader epoch of the role taken
   absl::Status offline_why_;
-  std::unique_ptr<Log> log_;  // null while opening, and if it cannot be opened
-  std::string directory_;     // the log directory it is in
+  bool damaged_ = false;       // the log did not open because of damage
+  bool fetched_anew_ = false;  // MaybeFetchAnew set a log aside
+  std::unique_ptr<Log> log_;   // null while opening, and if it cannot be opened
+  std::string directory_;      // the log directory it is in
   Offset high_watermark_{0};
   std::optional<LeaderState> leader_;  // set exactly while leading
 

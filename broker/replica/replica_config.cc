@@ -14,6 +14,7 @@ ReplicaConfig ResolveReplicaConfig(const MetadataImage& image, std::string_view 
   config.log.index_interval_bytes = from.index_interval_bytes;
   config.log.index_max_bytes = from.segment_index_bytes;
   config.log.preallocate_bytes = preallocate_bytes;
+  config.log.flush_mark = true;
   config.log.max_batch_bytes = from.max_message_bytes;
   config.log.offset_gaps_allowed = from.cleanup_compact;
   if (from.cleanup_delete) {

@@ -396,6 +396,37 @@ TEST(ReplicationTest, AcknowledgedRecordsSurviveThePowerLossOfAll) {
   for (int broker : {1, 2, 3}) EXPECT_EQ(cluster.Values(broker, id), acknowledged) << broker;
 }
 
+TEST(ReplicationTest, G21ADamagedReplicaOutsideTheIsrIsFetchedAnew) {
+  ReplicaCluster cluster(3);
+  const TopicPartition id = cluster.MakeTopic("t", {1, 2, 3});
+  cluster.Produce(1, id, "a");
+  cluster.Produce(1, id, "b");
+  cluster.Run();
+  cluster.Crash(3);
+  cluster.Fence(3);
+  cluster.broker(3).files.CorruptByte("/data/t-0/00000000000000000000.log", 65, '!');
+  cluster.Restart(3);
+  cluster.Run(std::chrono::seconds(3));
+  EXPECT_THAT(cluster.Values(3, id), ElementsAre("a", "b"));
+  EXPECT_TRUE(cluster.partition(3, id)->fetched_anew());
+}
+
+TEST(ReplicationTest, G1ADamagedReplicaThatIsCountedOnIsOfflineAndLeftAsItIs) {
+  ReplicaCluster cluster(1);
+  const TopicPartition id = cluster.MakeTopic("t", {1});
+  cluster.Produce(1, id, "a");
+  cluster.Run();
+  cluster.Crash(1);
+  cluster.Fence(1);
+  cluster.broker(1).files.CorruptByte("/data/t-0/00000000000000000000.log", 65, '!');
+  const std::string before =
+      *cluster.broker(1).files.ReadFile("/data/t-0/00000000000000000000.log");
+  cluster.Restart(1);
+  cluster.Run(std::chrono::seconds(3));
+  EXPECT_EQ(cluster.partition(1, id)->role(), Partition::Role::kOffline);
+  EXPECT_EQ(*cluster.broker(1).files.ReadFile("/data/t-0/00000000000000000000.log"), before);
+}
+
 TEST(ReplicationTest, AFailedSyncTakesTheDirectoryOutOfService) {
   ReplicaCluster cluster(1);
   const TopicPartition id = cluster.MakeTopic("t", {1});

@@ -131,11 +131,13 @@ int Simulate(SimulateOptions* options) {
 
 void AddPlanOptions(CLI::App& command, SimulateOptions* options) {
   command
-      .add_option("--profile", options->profile,
-                  "dense: busy clients, a fault every second or two, 1 minute; sparse: quiet "
-                  "clients, minutes between faults, 2 hours; elections: the metadata quorum alone, "
-                  "faults all the time, 20 seconds")
-      ->check(CLI::IsMember({"dense", "sparse", "elections"}));
+      .add_option(
+          "--profile", options->profile,
+          "dense: busy clients, a fault every second or two, 1 minute; sparse: quiet "
+          "clients, minutes between faults, 2 hours; elections: the metadata quorum alone, "
+          "faults all the time, 20 seconds; beyond: as dense, and once a fault that exceeds "
+          "the promise and must end whole or in a safe halt, 30 seconds")
+      ->check(CLI::IsMember({"dense", "sparse", "elections", "beyond"}));
   command
       .add_option("--nodes", options->runner.scenario.nodes, "Nodes, each controller and broker")
       ->check(CLI::Range(3, 9));

@@ -64,6 +64,20 @@ TEST(Simulation, ASparseRunPasses) {
   EXPECT_EQ(Text(RunQuietly(1, options)), "");
 }
 
+// Each excess happens, and ends in a safe halt; some of them leave partitions that refuse.
+TEST(Simulation, WhatExceedsThePromiseEndsInASafeHalt) {
+  ScenarioOptions options = DefaultsOf(Profile::kBeyond);
+  options.duration = Millis(12'000);
+  uint64_t refused = 0;
+  for (uint64_t seed = 0; seed < kExcessKinds; ++seed) {
+    RunResult result = RunQuietly(seed, options);
+    EXPECT_EQ(Text(result), "") << "seed " << seed;
+    EXPECT_GT(result.faults[ExcessName(static_cast<ExcessKind>(seed))], 0u);
+    refused += result.effects["partitions that refuse after the excess"];
+  }
+  EXPECT_GT(refused, 0u);
+}
+
 // Each kind of fault fires when it is the only one asked for.
 TEST(Simulation, EveryKindOfFaultFires) {
   for (int i = 0; i < kFaultKinds; ++i) {

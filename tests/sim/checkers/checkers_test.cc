@@ -23,6 +23,7 @@
 #include "tests/sim/checkers/records_checker.h"
 #include "tests/sim/checkers/recovery_checker.h"
 #include "tests/sim/checkers/replica_checker.h"
+#include "tests/sim/checkers/safe_halt_checker.h"
 #include "tests/sim/checkers/snapshot_checker.h"
 #include "tests/sim/checkers/term_checker.h"
 #include "tests/sim/checkers/vote_checker.h"
@@ -53,6 +54,41 @@ class CheckersTest : public testing::Test {
   WatermarkChecker watermarks_{verdict_};
   MetadataChecker metadata_{verdict_};
 };
+
+TEST_F(CheckersTest, ALogServedWithoutAcknowledgedRecordsIsNoSafeHalt) {
+  Acknowledge(3);
+  records_.OnFinalRead(kPartition, 0, {1, 0});
+  SafeHaltChecker(verdict_, records_).OnPartition(kPartition, {1, 1, 1, false}, INT64_MAX);
+  EXPECT_EQ(Found(), "lost");
+}
+
+TEST_F(CheckersTest, RefusedWithheldAndWholeAreSafeHalts) {
+  Acknowledge(3);
+  SafeHaltChecker halts(verdict_, records_);
+  records_.OnFinalRead(kPartition, 0, {1, 0});
+  halts.OnPartition(kPartition, {1, 3, 3, true}, INT64_MAX);
+  halts.OnPartition(kPartition, {0, -1, -1, false}, INT64_MAX);
+  halts.OnPartition(kPartition, {1, 1, 3, false}, INT64_MAX);
+  halts.OnPartition(kPartition, {1, 1, 1, false}, /*tail=*/1);
+  EXPECT_EQ(halts.refused(), 2u);
+  EXPECT_EQ(halts.withheld(), 1u);
+  EXPECT_EQ(halts.whole(), 1u);
+  EXPECT_EQ(Found(), "");
+}
+
+TEST_F(CheckersTest, ATailMayBeGoneButNothingBeforeWhatIsLeft) {
+  Acknowledge(4);
+  records_.OnFinalRead(kPartition, 0, {1, 0});
+  records_.OnFinalRead(kPartition, 2, {1, 2});
+  records_.FinishPartition(kPartition, 1);
+  EXPECT_EQ(Found(), "lost");
+  EXPECT_EQ(verdict_.count(), 1u);
+}
+
+TEST_F(CheckersTest, ServingLessThanTheHighWatermarkWithoutAnErrorIsNoSafeHalt) {
+  SafeHaltChecker(verdict_, records_).OnPartition(kPartition, {1, 3, 3, false}, INT64_MAX);
+  EXPECT_EQ(Found(), "halt");
+}
 
 TEST_F(CheckersTest, AGoodHistoryPasses) {
   Acknowledge(3);

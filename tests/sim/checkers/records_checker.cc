@@ -58,20 +58,27 @@ void RecordsChecker::OnFinalRead(const PartitionName& partition, int64_t offset,
 }
 
 void RecordsChecker::Finish() {
-  for (const auto& [name, state] : partitions_) {
-    for (const auto& [record, offset] : state.acked) {
-      const auto read = state.read.find(record);
-      if (read == state.read.end()) {
-        verdict_.Add("lost",
-                     absl::StrFormat("%s: %s was acknowledged at offset %d and is gone",
-                                     name.ToString(), record.ToString(), offset),
-                     {name, offset});
-      } else if (offset >= 0 && read->second != offset) {
-        verdict_.Add("inconsistent-offsets",
-                     absl::StrFormat("%s: %s was acknowledged at offset %d and is at %d",
-                                     name.ToString(), record.ToString(), offset, read->second),
-                     {name, offset});
-      }
+  for (const auto& [name, state] : partitions_) FinishPartition(name, INT64_MAX);
+}
+
+void RecordsChecker::FinishPartition(const PartitionName& name, int64_t tail) {
+  const Partition& state = partitions_[name];
+  // Of the tail nothing that is left may lie behind what is gone.
+  for (const auto& [record, offset] : state.read) {
+    if (state.acked.contains(record)) tail = std::max(tail, std::min(offset, INT64_MAX - 1) + 1);
+  }
+  for (const auto& [record, offset] : state.acked) {
+    const auto read = state.read.find(record);
+    if (read == state.read.end() && (offset < tail && (offset >= 0 || tail == INT64_MAX))) {
+      verdict_.Add("lost",
+                   absl::StrFormat("%s: %s was acknowledged at offset %d and is gone",
+                                   name.ToString(), record.ToString(), offset),
+                   {name, offset});
+    } else if (read != state.read.end() && offset >= 0 && read->second != offset) {
+      verdict_.Add("inconsistent-offsets",
+                   absl::StrFormat("%s: %s was acknowledged at offset %d and is at %d",
+                                   name.ToString(), record.ToString(), offset, read->second),
+                   {name, offset});
     }
   }
 }

@@ -25,6 +25,9 @@ class RecordsChecker {
   void OnFinalRead(const PartitionName& partition, int64_t offset, const RecordName& record);
   // All was read up to the high watermark.
   void Finish();
+  // The same for one partition, of which a tail that begins at offset `tail` or later may be gone:
+  // what is missing from `tail` on must lie behind all that is there. INT64_MAX: nothing may be.
+  void FinishPartition(const PartitionName& name, int64_t tail);
 
   // One past the highest acknowledged offset.
   int64_t acked_end(const PartitionName& partition) const;

@@ -192,7 +192,8 @@ void SimConsumer::FetchFrom(int32_t broker, const std::vector<PartitionName>& pa
             failed = true;
             // News that are older than what was read lead to a leader that is none any more.
             const bool deposed =
-                error == KafkaError::kOffsetOutOfRange && it->second.epoch < lane.newest_epoch;
+                error == KafkaError::kOffsetOutOfRange &&
+                (it->second.epoch < lane.newest_epoch || !history_.Leads(name, broker));
             if (!MayHappen(error) && !deposed) {
               history_.OnOutrage(
                   error == KafkaError::kOffsetOutOfRange ? "consistent-read" : "consumer",

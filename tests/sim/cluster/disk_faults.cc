@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_format.h"
 #include "tests/sim/cluster/fault_injector.h"
+#include "tests/sim/cluster/rot.h"
 
 namespace quorate::sim {
 
@@ -87,9 +88,28 @@ void FaultInjector::RestartIfNeeded(SimNode& node) {
 }
 
 void FaultInjector::FlipBit(SimNode& node) {
+  if (draw_.Chance(0.4) && FlipBitOfBatch(node)) return;
   const std::string where = node.FlipBit({".index", ".timeindex", ".snapshot"}, draw_);
   if (where.empty()) return;
   Fault(FaultKind::kFlippedBit, absl::StrFormat("%s, %s", node.host(), where), {node.id().value()});
+}
+
+bool FaultInjector::FlipBitOfBatch(SimNode& node) {
+  if (Wounded() || !MayReplaceDisk()) return false;
+  const auto& topics = targets_.scenario.topics;
+  const TopicPlan& topic = topics[draw_.Below(topics.size())];
+  const PartitionName partition{
+      topic.name, static_cast<int32_t>(draw_.Below(static_cast<uint64_t>(topic.partitions)))};
+  const int64_t end = NotedEnd(node, partition);
+  const int64_t begin = ReadBackFrom(node, partition, end);
+  if (begin >= end) return false;
+  wounded_ = true;
+  node.Crash(SimNode::End::kProcess);
+  const std::string where = FlipBitAt(node, partition, draw_.Between(begin, end - 1), draw_);
+  Fault(FaultKind::kFlippedBit, absl::StrFormat("%s is killed, %s", node.host(), where),
+        {node.id().value()});
+  node.StartLater(RestartDelay());
+  return true;
 }
 
 }  // namespace quorate::sim

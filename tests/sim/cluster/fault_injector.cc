@@ -78,6 +78,7 @@ bool FaultInjector::MayLosePages() const {
 }
 
 bool FaultInjector::Wounded() {
+  if (beyond_) return true;
   if (wounded_ && targets_.view.AllInSync()) wounded_ = false;
   return wounded_;
 }
@@ -118,7 +119,8 @@ void FaultInjector::Inject(FaultKind kind) {
       if (!Wounded()) SwapDirectories();
       return;
     case FaultKind::kVoters:
-      return ChangeVoters();
+      if (!beyond_) ChangeVoters();
+      return;
     default:
       break;
   }

@@ -11,11 +11,10 @@
 //     ends: a controller cannot tell which of several that were not shut down in order still has
 //     its page cache. So never more than min.insync.replicas - 1 replicas are without what they
 //     acknowledged.
-//   * The disk of one node's partitions is replaced, or put back to an older state, only when every
-//   partition has all its replicas
-//     in sync and no other process is about to end, and until that is so again none ends: after
-//     unclean stops of all other replicas the controller has nobody left to elect and halts. The
-//     metadata log has another disk.
+//   * The disk of one node's partitions is replaced, put back to an older state, or damaged in a
+//     batch, only when every partition has all its replicas in sync and no other process is about
+//     to end, and until that is so again none ends: after unclean stops of all other replicas the
+//     controller has nobody left to elect and halts. The metadata log has another disk.
 //   * A voter loses the disk of its metadata log only if, in no voter set that some node believes
 //     in, more than a minority is without theirs; until it is replaced no other voter is removed.
 //   * One disk is full at a time.
@@ -63,6 +62,8 @@ class FaultInjector {
       : targets_(targets), plan_(targets.scenario.seed * 0xd1342543de82ef95u + 7) {}
 
   void Start();
+  // No more faults that end a process: what came is beyond them all.
+  void StandBack() { beyond_ = true; }
   // No faults from now on; links and disks are well, all nodes are started.
   void Heal();
 
@@ -105,6 +106,9 @@ class FaultInjector {
   // What an operator does about partitions that errors of a disk took offline.
   void RestartIfNeeded(SimNode& node);
   void FlipBit(SimNode& node);
+  // In a batch that the next start of its process reads back; false if there is none, or if it must
+  // not be now.
+  bool FlipBitOfBatch(SimNode& node);
   void CrashAtPoint(SimNode& node, const char* what);
   void CrashLoop(SimNode& node, const char* what);
   void CrashAgain(SimNode& node, int rounds, uint64_t stream);
@@ -125,6 +129,7 @@ class FaultInjector {
   bool healed_ = false;
   bool wounded_ = false;  // a machine lost its page cache while a topic trusts it, or was wiped
   bool disk_full_ = false;
+  bool beyond_ = false;  // StandBack
 };
 
 }  // namespace quorate::sim

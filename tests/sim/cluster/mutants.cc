@@ -85,6 +85,8 @@ const std::vector<Mutant>& Mutants() {
       {"F4", "answer-producer-ids-before-commit", kDense,
        [](S s) { s->controller_bugs.answer_producer_ids_before_commit = true; }},
       {"G1", "trust-torn-tail", kDense, [](S s) { s->broker_bugs.storage.trust_torn_tail = true; }},
+      {"G1", "cut-flushed-damage", "--profile beyond",
+       [](S s) { s->broker_bugs.storage.cut_flushed_damage = true; }},
       {"G2", "leave-what-lies-behind", "--minutes 1 --faults clean-restart,machine-crash",
        [](S s) { s->broker_bugs.storage.leave_what_lies_behind = true; }},
       {"G11", "keep-clean-mark",

@@ -11,6 +11,15 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+void AddOsTopic(Random& random, Scenario* scenario) {
+  TopicPlan os;
+  os.name = "os";
+  os.partitions = static_cast<int32_t>(random.Between(1, 2));
+  os.durability = "os";
+  scenario->topics.push_back(os);
+  scenario->has_os_topic = true;
+}
+
 void DecideTopics(Random& random, Scenario* scenario) {
   TopicPlan flush;
   flush.name = "flush";
@@ -18,13 +27,7 @@ void DecideTopics(Random& random, Scenario* scenario) {
   flush.durability = "flush-before-ack";
   if (random.Chance(0.5)) flush.segment_ms = random.Between(1000, 10'000);
   scenario->topics.push_back(flush);
-  scenario->has_os_topic = random.Chance(0.4);
-  if (!scenario->has_os_topic) return;
-  TopicPlan os;
-  os.name = "os";
-  os.partitions = static_cast<int32_t>(random.Between(1, 2));
-  os.durability = "os";
-  scenario->topics.push_back(os);
+  if (random.Chance(0.4)) AddOsTopic(random, scenario);
 }
 
 void DecideWeather(Random& random, Scenario* scenario) {
@@ -94,6 +97,21 @@ void MakeSparse(Random& random, Scenario* scenario) {
   scenario->rewind_pause = Micros(minutes(30));
 }
 
+// One excess, among few faults.
+void MakeBeyond(Random& random, Scenario* scenario) {
+  FaultPlan& plan = scenario->faults;
+  plan.excess = static_cast<ExcessKind>(scenario->seed % kExcessKinds);
+  const int64_t end = scenario->duration.count();
+  plan.excess_at = Micros(random.Between(end / 3, end * 3 / 4));
+  plan.pause_mean *= 3;
+  scenario->two_disks = true;
+  scenario->group_members = 0;
+  if (plan.excess == ExcessKind::kPowerCut && !scenario->has_os_topic) {
+    AddOsTopic(random, scenario);
+    std::erase_if(plan.kinds, [](FaultKind kind) { return !IsCovered(kind, true); });
+  }
+}
+
 // From 20 to 200 records or so between snapshots, in pieces of one to a few batches.
 void DecideSnapshots(Scenario* scenario) {
   SeededRandom random(scenario->seed ^ 0x5a4954u);  // of its own: recorded seeds stay what they are
@@ -119,12 +137,31 @@ const char* ProfileName(Profile profile) {
       return "sparse";
     case Profile::kElections:
       return "elections";
+    case Profile::kBeyond:
+      return "beyond";
+  }
+  return "?";
+}
+
+const char* ExcessName(ExcessKind kind) {
+  switch (kind) {
+    case ExcessKind::kWipedVoters:
+      return "majority of voters wiped";
+    case ExcessKind::kReplacedDisks:
+      return "all data disks replaced";
+    case ExcessKind::kRot:
+      return "rot in all replicas";
+    case ExcessKind::kLyingSyncs:
+      return "lying syncs";
+    case ExcessKind::kPowerCut:
+      return "power cut of all";
   }
   return "?";
 }
 
 std::optional<Profile> ProfileFromName(std::string_view name) {
-  for (const Profile profile : {Profile::kDense, Profile::kSparse, Profile::kElections}) {
+  for (const Profile profile :
+       {Profile::kDense, Profile::kSparse, Profile::kElections, Profile::kBeyond}) {
     if (name == ProfileName(profile)) return profile;
   }
   return std::nullopt;
@@ -214,6 +251,7 @@ ScenarioOptions DefaultsOf(Profile profile) {
   options.profile = profile;
   if (profile == Profile::kSparse) options.duration = std::chrono::hours(2);
   if (profile == Profile::kElections) options.duration = seconds(20);
+  if (profile == Profile::kBeyond) options.duration = seconds(30);
   return options;
 }
 
@@ -232,6 +270,7 @@ Scenario MakeScenario(uint64_t seed, const ScenarioOptions& options) {
   if (random.Chance(0.4)) scenario.group_members = static_cast<int>(random.Between(1, 3));
   DecideConsumers(&scenario);
   if (options.profile == Profile::kSparse) MakeSparse(random, &scenario);
+  if (options.profile == Profile::kBeyond) MakeBeyond(random, &scenario);
   DecideSnapshots(&scenario);
   return scenario;
 }

@@ -51,7 +51,7 @@ enum class FaultKind {
   kSwap,          // two nodes are started on each other's directories: they must refuse (G27)
   kClockDrift,    // a monotonic clock runs up to 5 % fast or slow
   kReadError,     // reads of one node's files fail, once or for a while
-  kFlippedBit,    // one bit of an index or producer snapshot of one node
+  kFlippedBit,    // one bit of an index, a producer snapshot or a batch of one node
   kTwice,         // calls are delivered twice
   kHalfOpen,      // a stream is dead and one of its ends does not learn it (L3, C27)
   kCutFrame,      // a part of a frame arrives, then a reset
@@ -66,9 +66,22 @@ const char* FaultName(FaultKind kind);
 std::string FaultOption(FaultKind kind);
 std::optional<FaultKind> FaultFromOption(std::string_view option);
 
-// Busy clients and a fault about every second or two; quiet ones and minutes between faults; or the
-// metadata quorum alone, with elections all the time.
-enum class Profile { kDense, kSparse, kElections };
+// What the promise does not cover, once in a run of Profile::kBeyond; excess.h says how each has to
+// end.
+enum class ExcessKind {
+  kWipedVoters,    // a majority of the voters loses the metadata log and the vote
+  kReplacedDisks,  // the disks of all partitions are empty
+  kRot,            // bits flip in the same batches of all replicas
+  kLyingSyncs,     // syncs return and nothing is on disk, then all machines lose power
+  kPowerCut,       // all machines lose power while a topic trusts the page cache
+};
+inline constexpr int kExcessKinds = 5;
+const char* ExcessName(ExcessKind kind);
+
+// Busy clients and a fault about every second or two; quiet ones and minutes between faults; the
+// metadata quorum alone, with elections all the time; or as the first and, once, what exceeds the
+// promise.
+enum class Profile { kDense, kSparse, kElections, kBeyond };
 // As the command line has it.
 const char* ProfileName(Profile profile);
 std::optional<Profile> ProfileFromName(std::string_view name);
@@ -95,7 +108,9 @@ struct FaultPlan {
   std::vector<FaultKind> kinds;  // those of this run
   std::set<FaultKind> without;   // as ScenarioOptions
   std::vector<std::pair<int, int>> skipped;
-  Micros pause_mean{0};  // between faults
+  std::optional<ExcessKind> excess;  // in runs of Profile::kBeyond ...
+  Micros excess_at{0};               // ... and when
+  Micros pause_mean{0};              // between faults
   // The chance that a crash hits a partition leader or the active controller, and not just anyone.
   double aimed = 0.7;
   bool Has(FaultKind kind) const {

@@ -118,7 +118,9 @@ absl::Status SimNode::Running::Start(SimNode& node) {
     format.metadata_directory_id = FirstDirectoryOf(node.id_);
     format.first_voters = FirstVoters(node.around_.scenario.nodes);
   }
-  Q_RETURN_IF_ERROR(FormatDirectories(files, directories, format, process.random()).status());
+  if (!node.metadata_wiped_) {
+    Q_RETURN_IF_ERROR(FormatDirectories(files, directories, format, process.random()).status());
+  }
   Q_ASSIGN_OR_RETURN(locks, LockDirectories(files, directories));
   Q_ASSIGN_OR_RETURN(const NodeIdentity identity, CheckDirectories(files, directories, node.id_));
   NodeSeams seams;
@@ -170,6 +172,10 @@ void SimNode::Start() {
   absl::Status status;
   world.RunAs(process, [&] { status = running_->Start(*this); });
   if (!process.alive()) return;  // Its disk ended it; the crash is on its way.
+  if (status.ok() && metadata_wiped_) {
+    around_.verdict.Add("start", host_ + " runs without its metadata log and its vote",
+                        {{}, -1, id_.value()});
+  }
   if (status.ok()) {
     NoteImageLoad();
     around_.log.Node(id_.value(), absl::StrFormat("%s started", host_));
@@ -180,6 +186,12 @@ void SimNode::Start() {
     around_.log.Node(id_.value(), absl::StrFormat("%s does not start: its disk is full", host_));
     Crash(End::kProcess);
     StartLater(std::chrono::seconds(1));
+    return;
+  }
+  if (may_halt_) {
+    around_.log.Node(id_.value(),
+                     absl::StrFormat("%s refuses to start: %s", host_, status.ToString()));
+    Crash(End::kProcess);
     return;
   }
   if (disk_.failed_reads() > failed_reads) {
@@ -335,6 +347,11 @@ void SimNode::ReplaceDataDisk() {
   if (on_wipe) on_wipe(*this);
 }
 
+void SimNode::WipeMetadata() {
+  ReplaceMetadataDisk();
+  metadata_wiped_ = !around_.scenario.dynamic_voters;
+}
+
 void SimNode::Do(const std::function<void()>& task) {
   around_.world.RunAs(running_->process, [&task] { task(); });
 }
@@ -371,6 +388,7 @@ void SimNode::HealDisk() {
   SlowDown(around_.scenario.pool);
   disk_.faults().failing_syncs = 0;
   disk_.faults().failing_reads = 0;
+  disk_.faults().lying_syncs = false;
   disk_.faults().full = false;
   disk_.faults().changes_until_death = -1;
 }
@@ -379,7 +397,7 @@ void SimNode::OnFatal(uint64_t incarnation, const absl::Status& why) {
   if (!up() || incarnation_ != incarnation || !running_->process.alive()) return;
   if (disk_.faults().full) {
     ++ended_by_full_disk_;
-  } else if (!failure_expected_) {
+  } else if (!failure_expected_ && !may_halt_) {
     around_.verdict.Add("fatal", absl::StrFormat("%s gives up: %s", host_, why.ToString()),
                         {{}, -1, id_.value()});
   }

@@ -87,6 +87,14 @@ class SimNode {
     disk_.Replace(kDirectory, *backup_);
     if (on_wipe) on_wipe(*this);
   }
+  // The disk of the metadata log and the vote is empty. With configured voters nobody formats it,
+  // and the node must refuse to start from now on; else it is formatted and comes back as another
+  // replica. REQUIRES: !up(), Scenario::two_disks.
+  void WipeMetadata();
+  // From now on the node may give up or refuse to start: the promise does not cover what happens.
+  void ExpectHalt() { may_halt_ = true; }
+  // Syncs return and nothing is on disk, until the disk is healed.
+  void LieAboutSyncs() { disk_.faults().lying_syncs = true; }
   // Exchanges the data directories with another node's and starts both: each must refuse to run on
   // what is not its own, and leave it as it is. Then all is put back. REQUIRES: both are down.
   void TryWithDirectoryOf(SimNode& other);
@@ -155,6 +163,8 @@ class SimNode {
   Broker& broker() { return *running_->node->broker(); }
   bool IsActiveController() const;
   const SimDisk& disk() const { return disk_; }
+  SimDisk& disk() { return disk_; }
+  static constexpr char kDirectory[] = "/data";
 
  private:
   // One process; destroyed from the bottom up.
@@ -173,8 +183,6 @@ class SimNode {
     std::unique_ptr<Node> node;
     bool started = false;  // Start was OK
   };
-
-  static constexpr char kDirectory[] = "/data";
 
   std::string Properties() const;
   void NoteImageLoad();
@@ -203,6 +211,8 @@ class SimNode {
   bool died_in_write_ = false;
   bool stopping_ = false;          // ShutDown is under way
   bool failure_expected_ = false;  // a fault was injected that ends the process
+  bool may_halt_ = false;          // ExpectHalt
+  bool metadata_wiped_ = false;    // WipeMetadata, and not formatted
   std::optional<SimDisk::Tree> backup_;
 };
 

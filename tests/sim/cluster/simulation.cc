@@ -95,6 +95,7 @@ void Simulation::OnRead(const std::string& reader, bool last, const PartitionNam
 
 void Simulation::OnOutrage(const std::string& checker, const std::string& text,
                            const Subject& subject) {
+  if (IsRefusal(checker, subject)) return;
   if (verdict_.count() < 3) {
     log_.Add({.kind = RunLogEntry::Kind::kViolation, .text = "a client sees: " + text});
   }
@@ -209,9 +210,7 @@ void Simulation::StopClients() {
 
 // A script breaks what it breaks; nothing comes by chance.
 void Simulation::RunScript() {
-  faults_ = std::make_unique<FaultInjector>(
-      FaultTargets{world_, links_, internet_, exchange_, points_, scenario_, nodes_,
-                   producer_processes_, storms_, view_, log_});
+  faults_ = std::make_unique<FaultInjector>(Targets());
   Stage stage({world_, links_, exchange_, scenario_, nodes_, view_, partitions_, producers_,
                verdict_, log_});
   stage.WaitForAllInSync();
@@ -310,22 +309,26 @@ void Simulation::CompareReplicas() {
   }
 }
 
-void Simulation::RunUnderFaults() {
+FaultTargets Simulation::Targets() {
+  return {world_,  links_, internet_, exchange_, points_, scenario_, nodes_, producer_processes_,
+          storms_, view_,  log_};
+}
+
+void Simulation::StartFaults() {
   MakeStorms();
-  faults_ = std::make_unique<FaultInjector>(
-      FaultTargets{world_, links_, internet_, exchange_, points_, scenario_, nodes_,
-                   producer_processes_, storms_, view_, log_});
+  faults_ = std::make_unique<FaultInjector>(Targets());
   faults_->Start();
+}
+
+void Simulation::RunUnderFaults(MonoTime end) {
   // One consumer now and then reads everything again.
   MonoTime next_rewind = world_.now() + scenario_.rewind_pause;
-  const MonoTime end = MonoTime(scenario_.duration);
   while (world_.now() < end && verdict_.ok()) {
     Go(std::min(end, world_.now() + Millis(100)));
     if (world_.now() < next_rewind) continue;
     next_rewind = world_.now() + scenario_.rewind_pause;
     if (!consumers_.empty()) consumers_[0]->Rewind();
   }
-  StopClients();
 }
 
 // The partition that a text names, for stories.
@@ -402,7 +405,17 @@ RunResult Simulation::Run() {
   stale_->Start();
   if (MakeTopics() && StartGroups()) {
     StartClients();
-    scenario_.script ? RunScript() : RunUnderFaults();
+    if (scenario_.faults.excess) {
+      RunBeyond();
+      return Result();
+    }
+    if (scenario_.script) {
+      RunScript();
+    } else {
+      StartFaults();
+      RunUnderFaults(MonoTime(scenario_.duration));
+      StopClients();
+    }
     if (verdict_.ok() && HealAndWait()) ReadEverything();
     if (verdict_.ok() && Settle()) CompareReplicas();
     if (verdict_.ok()) BeIdle();
@@ -458,6 +471,10 @@ RunResult Simulation::Result() {
   result.effects["frames cut"] = internet_.cut_frames();
   result.effects["bits flipped on their way"] = internet_.flipped_bits();
   for (const auto& storm : storms_) result.effects["admin requests answered"] += storm->answers();
+  if (excess_ != nullptr) {
+    result.effects["partitions whole after the excess"] = whole_;
+    result.effects["partitions that refuse after the excess"] = refused_;
+  }
   result.points = points_.Counts();
   for (const auto& producer : producers_) {
     result.acked += producer->acked();

@@ -2,7 +2,8 @@
 //
 // Simulation: one run. Some nodes and their clients for a stretch of simulated time under faults
 // (safety), then all is healed and the cluster must be well again within two simulated minutes
-// (liveness), then a fresh consumer reads everything and the checkers judge.
+// (liveness), then a fresh consumer reads everything and the checkers judge. A run of
+// Profile::kBeyond is asked for no more than a safe halt (excess.h).
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@
 #include "tests/sim/clients/sim_client.h"
 #include "tests/sim/clients/topic_maker.h"
 #include "tests/sim/cluster/cluster_view.h"
+#include "tests/sim/cluster/excess.h"
 #include "tests/sim/cluster/fault_injector.h"
 #include "tests/sim/cluster/run_log.h"
 #include "tests/sim/cluster/scenario.h"
@@ -121,7 +123,9 @@ class Simulation final : public History, public GroupHistory {
   void Go(MonoTime time);
   // Goes on until `condition` holds; false after `patience`.
   bool RunUntil(const std::function<bool()>& condition, Micros patience);
-  void RunUnderFaults();
+  FaultTargets Targets();
+  void StartFaults();
+  void RunUnderFaults(MonoTime end);
   void RunScript();
   void StopClients();
   // False if the cluster is not well in time.
@@ -130,6 +134,13 @@ class Simulation final : public History, public GroupHistory {
   // Some time passes, then the cluster must be well again.
   bool Settle();
   void CompareReplicas();
+  // Faults, the excess, and whether that ends in a safe halt (beyond.cc).
+  void RunBeyond();
+  void JudgeBeyond();
+  // Of a broker's log, -1 if it has none.
+  int64_t LogEndAt(NodeId broker, const PartitionName& partition) const;
+  // Whether what a client sees tells it, after the excess, that something is lost.
+  bool IsRefusal(const std::string& checker, const Subject& subject);
   // Without clients and faults nothing happens.
   void BeIdle();
   Subject SubjectOf(const std::string& text) const;
@@ -173,6 +184,10 @@ class Simulation final : public History, public GroupHistory {
   std::unique_ptr<StaleMessages> stale_;
   std::unique_ptr<FaultInjector> faults_;
   double healing_seconds_ = 0;
+  std::unique_ptr<Excess> excess_;    // once it began
+  std::set<PartitionName> bad_crcs_;  // seen since
+  uint64_t whole_ = 0;                // partitions, by JudgeBeyond
+  uint64_t refused_ = 0;
 };
 
 }  // namespace quorate::sim

@@ -73,6 +73,7 @@ Watcher::Watcher(World& world, const Scenario& scenario,
 }
 
 void Watcher::Start() {
+  if (stopped_) return;
   for (const auto& node : nodes_) {
     if (node->before_end) continue;
     node->before_end = [this](SimNode& ending) { OnProcessEnds(ending); };
@@ -133,7 +134,10 @@ void Watcher::OnProcessEnds(SimNode& node) {
     if (!watched.id) continue;
     const Partition* const partition = node.broker().replicas().impl()->Find(*watched.id);
     const Log* const log = partition == nullptr ? nullptr : partition->log();
-    if (log == nullptr) continue;
+    if (log == nullptr) {
+      if (partition != nullptr && partition->fetched_anew()) recoveries_.OnCut(id, watched.text);
+      continue;
+    }
     const std::optional<SeenReplica>& seen = watched.seen[static_cast<size_t>(id - 1)];
     const bool cut_now =
         !log->failure().ok() && (!seen || seen->truncations != log->truncation_count());
@@ -294,6 +298,7 @@ std::optional<Watcher::SeenReplica> Watcher::See(const Watched& watched, SimNode
                    .at = *at,
                    .truncations = partition->log()->truncation_count(),
                    .opened_end = partition->log()->recovery().end,
+                   .fetched_anew = partition->fetched_anew(),
                    .partition_epoch{},
                    .maximal_isr = 0,
                    .fetched = 0};
@@ -327,7 +332,7 @@ void Watcher::LookAtPartition(Watched& watched) {
 void Watcher::LookAtReplica(Watched& watched, SimNode& node, const SeenReplica& replica) {
   const PartitionPositions& at = replica.at;
   const int32_t id = node.id().value();
-  if (replica.truncations == 0) {
+  if (replica.truncations == 0 && !replica.fetched_anew) {
     recoveries_.OnOpened(id, watched.text, replica.opened_end.value());
   } else {
     recoveries_.OnCut(id, watched.text);

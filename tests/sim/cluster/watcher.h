@@ -50,6 +50,8 @@ class Watcher {
   // Looks again and again from now on: every few milliseconds, or, in a sparse run in which
   // nothing has happened for a while, twice in a second.
   void Start();
+  // Sees no more: what follows breaks rules that hold within the promise.
+  void Stop() { stopped_ = true; }
   void OnAck(const PartitionName& partition, int64_t offset) {
     leader_completeness_.OnAck(partition, offset, world_.now());
     isr_supersets_.OnCommitted(partition, offset + 1);
@@ -84,7 +86,8 @@ class Watcher {
     BrokerEpoch broker_epoch = kNoBrokerEpoch;
     PartitionPositions at;
     uint64_t truncations = 0;
-    Offset opened_end;  // where its log ended when it was opened
+    Offset opened_end;          // where its log ended when it was opened
+    bool fetched_anew = false;  // instead of one that was damaged
     // Of a leader: what it takes for committed, and whom it counts as in sync.
     PartitionEpoch partition_epoch;
     uint64_t maximal_isr = 0;  // bit i: node i
@@ -146,6 +149,7 @@ class Watcher {
   // on the last of them; -1: that was looked at.
   std::vector<std::pair<uint64_t, int64_t>> restored_;
   std::vector<int64_t> restored_at_;
+  bool stopped_ = false;
   int64_t newest_index_ = -1;
   std::map<int32_t, BrokerEpoch> registered_;  // by node, in the newest image
   int32_t shown_term_ = 0;

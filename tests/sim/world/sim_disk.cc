@@ -107,6 +107,7 @@ class SimDisk::OpenFile final : public File {
   absl::Status Sync() override {
     if (Dead() || !disk_.Change()) return Gone();
     ++disk_.syncs_;
+    if (disk_.faults_.lying_syncs) return absl::OkStatus();
     if (disk_.faults_.failing_syncs > 0) {
       --disk_.faults_.failing_syncs;
       disk_.LosePages(*inode_);
@@ -336,7 +337,13 @@ std::string SimDisk::FlipBit(const std::string& directory, const std::vector<std
   }
   if (found.empty()) return "";
   const auto& [path, inode] = *found[random.Below(found.size())];
-  const size_t at = random.Below(inode->current.size());
+  return FlipBitIn(path, 0, inode->current.size(), random);
+}
+
+std::string SimDisk::FlipBitIn(const std::string& path, size_t begin, size_t end, Random& random) {
+  SimInode* const inode = current_.at(path).get();
+  QCHECK(begin < end && end <= inode->current.size());
+  const size_t at = begin + random.Below(end - begin);
   const char mask = static_cast<char>(1 << random.Below(8));
   inode->current[at] ^= mask;
   if (at < inode->durable.size()) inode->durable[at] ^= mask;
@@ -478,6 +485,7 @@ absl::Status SimDisk::SyncDirectory(const std::string& raw) {
   const std::string path = Normal(raw);
   if (!directories_.contains(path)) return NotFound(path);
   if (!Change()) return Gone();
+  if (faults_.lying_syncs) return absl::OkStatus();
   // The journal is written in order: all changes up to the last one in this directory.
   size_t count = 0;
   for (size_t i = 0; i < pending_.size(); ++i) {

@@ -36,9 +36,10 @@ struct SimInode {
 
 // Faults of a disk, set by the simulation.
 struct DiskFaults {
-  bool full = false;      // writes and creations fail with kResourceExhausted
-  int failing_syncs = 0;  // the next so many Syncs fail with kDataLoss, and lose their pages
-  int failing_reads = 0;  // the next so many reads of files fail with kDataLoss; negative: all
+  bool full = false;         // writes and creations fail with kResourceExhausted
+  int failing_syncs = 0;     // the next so many Syncs fail with kDataLoss, and lose their pages
+  bool lying_syncs = false;  // syncs succeed, and nothing of it is on the disk
+  int failing_reads = 0;     // the next so many reads of files fail with kDataLoss; negative: all
   // After so many more changes (writes, syncs, names) the machine dies in the middle of what it
   // does: `die` is called, which must call Crash or ProcessDied later. Negative = never.
   int64_t changes_until_death = -1;
@@ -75,6 +76,8 @@ class SimDisk {
   // `suffixes`, in the page cache and on the disk; says where, or "" if there is no such file.
   std::string FlipBit(const std::string& directory, const std::vector<std::string>& suffixes,
                       Random& random);
+  // The same for one random bit of bytes [begin, end) of the file `path`, which must hold them.
+  std::string FlipBitIn(const std::string& path, size_t begin, size_t end, Random& random);
 
   DiskFaults& faults() { return faults_; }
   const DiskFaults& faults() const { return faults_; }

@@ -1,12 +1,12 @@
-// raft/recovery_point_file.h
+// storage/recovery_point_file.h
 //
-// The file recovery-point: up to which index the metadata log was known to be on disk. Damage
-// below it is refused at the next start; only what lies above may be torn.
+// A small file that says up to where a log was known to be on disk. Damage below it is refused at
+// the next start; only what lies above may be torn.
 //
 // It is written after each flush without a sync of its own: killing the process loses nothing of
 // it, a power cut may leave an older point, which is a smaller promise and so is safe. Two slots in
-// turn, each with a checksum, so that a torn write leaves the other one. A truncation below it is
-// told to the log by the log's own mark (storage/FORMAT.md). Format: raft/FORMAT.md#recovery-point.
+// turn, each with a checksum, so that a torn write leaves the other one. Whoever cuts the log below
+// the point has to lower it first. Format: storage/FORMAT.md#recovery-points.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@
 
 namespace quorate {
 
-// Thread-compatible: owned by the Raft loop.
+// Thread-compatible: owned by the log's loop.
 class RecoveryPointFile {
  public:
   // Opens the file, made if missing, and reads the point: of two valid slots the younger counts;
@@ -28,10 +28,10 @@ class RecoveryPointFile {
   static absl::StatusOr<std::unique_ptr<RecoveryPointFile>> Open(FileSystem* file_system,
                                                                  const std::string& path);
 
-  LogIndex point() const { return point_; }
+  Offset point() const { return point_; }
 
   // Writes `point`. DURABLE: after the file's next sync, whenever the system does it.
-  absl::Status Write(LogIndex point);
+  absl::Status Write(Offset point);
 
   // Syncing it makes the last Write durable.
   const std::shared_ptr<File>& file() const { return file_; }
@@ -40,8 +40,8 @@ class RecoveryPointFile {
   explicit RecoveryPointFile(std::shared_ptr<File> file) : file_(std::move(file)) {}
 
   std::shared_ptr<File> file_;
-  LogIndex point_;
-  uint64_t sequence_ = 0;  // of the last slot written
+  Offset point_{0};
+  int64_t sequence_ = 0;  // of the last slot written
 };
 
 }  // namespace quorate

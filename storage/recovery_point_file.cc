@@ -1,16 +1,16 @@
-#include "raft/recovery_point_file.h"
+#include "storage/recovery_point_file.h"
 
 #include <array>
 
 #include "base/status_macros.h"
-#include "raft/big_endian.h"
+#include "storage/byte_order.h"
 #include "storage/crc32c.h"
 
 namespace quorate {
 namespace {
 
 constexpr int64_t kSlotStride = 512;      // what a disk writes in one piece
-constexpr size_t kSlotBytes = 8 + 8 + 4;  // sequence, index, crc
+constexpr size_t kSlotBytes = 8 + 8 + 4;  // sequence, point, crc
 
 }  // namespace
 
@@ -23,27 +23,27 @@ absl::StatusOr<std::unique_ptr<RecoveryPointFile>> RecoveryPointFile::Open(
     Q_ASSIGN_OR_RETURN(const size_t length,
                        file->ReadAt(slot * kSlotStride, buffer.data(), buffer.size()));
     const std::string_view bytes(buffer.data(), length);
-    if (length < kSlotBytes || ReadBigEndian<uint32_t>(bytes, 16) != Crc32c(bytes.substr(0, 16))) {
+    if (length < kSlotBytes ||
+        static_cast<uint32_t>(LoadBe32(&buffer[16])) != Crc32c(bytes.substr(0, 16))) {
       continue;
     }
-    const auto sequence = ReadBigEndian<uint64_t>(bytes, 0);
-    const auto index = static_cast<int64_t>(ReadBigEndian<uint64_t>(bytes, 8));
-    if (sequence > result->sequence_ && index >= 0) {
+    const int64_t sequence = LoadBe64(&buffer[0]);
+    const int64_t point = LoadBe64(&buffer[8]);
+    if (sequence > result->sequence_ && point >= 0) {
       result->sequence_ = sequence;
-      result->point_ = LogIndex(index);
+      result->point_ = Offset(point);
     }
   }
   return result;
 }
 
-absl::Status RecoveryPointFile::Write(LogIndex point) {
+absl::Status RecoveryPointFile::Write(Offset point) {
   std::string bytes;
-  AppendBigEndian<uint64_t>(++sequence_, &bytes);
-  AppendBigEndian<uint64_t>(static_cast<uint64_t>(point.value()), &bytes);
-  AppendBigEndian<uint32_t>(Crc32c(bytes), &bytes);
+  AppendBe64(&bytes, ++sequence_);
+  AppendBe64(&bytes, point.value());
+  AppendBe32(&bytes, static_cast<int32_t>(Crc32c(bytes)));
   const std::string_view piece = bytes;
-  Q_RETURN_IF_ERROR(
-      file_->WriteAt(static_cast<int64_t>(sequence_ % 2) * kSlotStride, std::span(&piece, 1)));
+  Q_RETURN_IF_ERROR(file_->WriteAt(sequence_ % 2 * kSlotStride, std::span(&piece, 1)));
   point_ = point;
   return absl::OkStatus();
 }
