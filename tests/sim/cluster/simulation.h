@@ -86,6 +86,7 @@ class Simulation final : public History, public GroupHistory {
   }
   void OnLatest(const PartitionName& partition, int32_t epoch, int64_t floor,
                 int64_t offset) override {
+    if (excess_ != nullptr && excess_->costs_tail()) return;  // a lower one tells of it
     latest_offsets_.OnLatest(partition, epoch, floor, offset);
   }
   void OnProducerId(int64_t id) override { producer_ids_.OnProducerId(id); }
