@@ -83,15 +83,16 @@ absl::Status Log::WriteMetadata() {
   return file->WriteAt(0, {&piece, 1});
 }
 
+absl::Status Log::OpenFlushMark() {
+  if (flush_mark_ != nullptr) return absl::OkStatus();
+  Q_ASSIGN_OR_RETURN(flush_mark_, RecoveryPointFile::Open(file_system_, PathOf(kFlushMarkName)));
+  return absl::OkStatus();
+}
+
 void Log::WriteFlushMark() {
   if (!config_.flush_mark || segments_.empty()) return;
-  absl::Status written;
-  if (flush_mark_ == nullptr) {
-    auto file = RecoveryPointFile::Open(file_system_, PathOf(kFlushMarkName));
-    written = file.status();
-    if (file.ok()) flush_mark_ = *std::move(file);
-  }
-  if (flush_mark_ != nullptr && flush_mark_->point() < flushed_end_offset_) {
+  absl::Status written = OpenFlushMark();
+  if (written.ok() && flush_mark_->point() < flushed_end_offset_) {
     written = flush_mark_->Write(flushed_end_offset_);
   }
   if (!written.ok()) VLOG(1) << directory_ << ": an older flush mark is as safe: " << written;

@@ -249,6 +249,8 @@ class Log {
   absl::Status Usable() const;
   absl::Status Fail(const absl::Status& why);
   absl::Status WriteMetadata();
+  // The file is opened when first needed: a log that nobody writes keeps no descriptor for it.
+  absl::Status OpenFlushMark();
   void WriteFlushMark();
   absl::Status EnsureActive();
   absl::Status AddSegment(Offset base);
@@ -332,7 +334,7 @@ class Log {
   std::vector<std::string> directories_to_sync_;     // names in them changed
   bool metadata_pending_ = false;                    // partition.metadata is not durable yet
   std::optional<TruncationMark> truncation_mark_;    // what the file says; nullopt: no file
-  std::unique_ptr<RecoveryPointFile> flush_mark_;    // null: not there yet, or config says none
+  std::unique_ptr<RecoveryPointFile> flush_mark_;    // null: not opened yet
 };
 
 }  // namespace quorate

@@ -144,11 +144,10 @@ absl::Status Log::ListFiles(Scan* scan) {
 }
 
 absl::Status Log::ReadFlushMark(Scan* scan) {
-  if (!config_.flush_mark || !file_system_->Exists(PathOf(kFlushMarkName))) return absl::OkStatus();
-  Q_ASSIGN_OR_RETURN(flush_mark_, RecoveryPointFile::Open(file_system_, PathOf(kFlushMarkName)));
-  if (!scan->clean) {
-    scan->recovery_point = std::max(scan->recovery_point, flush_mark_->point());
-  }
+  if (scan->clean || !config_.flush_mark) return absl::OkStatus();
+  if (!file_system_->Exists(PathOf(kFlushMarkName))) return absl::OkStatus();
+  Q_RETURN_IF_ERROR(OpenFlushMark());
+  scan->recovery_point = std::max(scan->recovery_point, flush_mark_->point());
   return absl::OkStatus();
 }
 
@@ -293,14 +292,15 @@ absl::Status Log::ScanSegment(Segment* segment, Scan* scan) {
   ++recovery_.indexes_rebuilt;
   BatchLimits limits;
   while (true) {
-    Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(!config_.bugs.trust_torn_tail));
+    Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(true));
     if (found == BatchReader::Found::kEnd) return absl::OkStatus();
     if (found == BatchReader::Found::kBad) {
       scan->why = reader.bad();
       break;
     }
     const RecordBatchView& batch = reader.batch();
-    if (absl::Status valid = ValidateBatch(batch, limits, BatchOrigin{true}); !valid.ok()) {
+    const absl::Status valid = ValidateBatch(batch, limits, BatchOrigin{true});
+    if (!valid.ok() && !config_.bugs.trust_torn_tail) {
       scan->why = std::string(valid.message());
       break;
     }

@@ -24,7 +24,12 @@ absl::Status Log::WriteTruncationMark(Offset end, bool full) {
 }
 
 absl::Status Log::LowerFlushMark(Offset end) {
-  if (flush_mark_ == nullptr || flush_mark_->point() <= end) return absl::OkStatus();
+  if (!config_.flush_mark) return absl::OkStatus();
+  if (flush_mark_ == nullptr && !file_system_->Exists(PathOf(kFlushMarkName))) {
+    return absl::OkStatus();
+  }
+  Q_RETURN_IF_ERROR(OpenFlushMark());
+  if (flush_mark_->point() <= end) return absl::OkStatus();
   Q_RETURN_IF_ERROR(flush_mark_->Write(end));
   return flush_mark_->file()->Sync();
 }
