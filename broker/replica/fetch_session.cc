@@ -123,7 +123,10 @@ void FetchSessionCache::Finish(const FetchSessionContext& context, FetchResult* 
     if (known == session.index.end()) return false;  // forgotten by a later request
     Session::Cached& cached = *known->second;
     const bool records = answer.record_bytes > 0;
-    const bool news = records || !answer.status.ok() || answer.diverging.has_value() ||
+    // What was answered may have been dropped there: a follower says what it knows.
+    const bool unknown = std::min(answer.high_watermark, cached.request.fetch_offset) >
+                         cached.request.high_watermark;
+    const bool news = records || unknown || !answer.status.ok() || answer.diverging.has_value() ||
                       answer.preferred_replica != kNoNode ||
                       answer.high_watermark != cached.high_watermark ||
                       answer.log_start_offset != cached.log_start_offset;

@@ -72,7 +72,8 @@ class FetchSessionCache {
   FetchSessionContext BeginSessionless(uint64_t connection, FetchSessionRequest request);
 
   // For an incremental context: takes partitions without news (no records, no error, no diverging
-  // epoch, same high watermark and log start as answered before) out of `result`. Notes what is
+  // epoch, same high watermark and log start as answered before, and a follower that says that it
+  // knows it) out of `result`. Notes what is
   // answered. Partitions that were answered with records move to the end of the serving order.
   void Finish(const FetchSessionContext& context, FetchResult* result);
 

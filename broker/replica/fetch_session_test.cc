@@ -90,6 +90,28 @@ TEST_F(FetchSessionTest, AMovedHighWatermarkIsNews) {
   EXPECT_THAT(Numbers(result), ElementsAre(0));
 }
 
+// A follower may have dropped an answer, as one to a question that it does not ask any more.
+TEST_F(FetchSessionTest, AHighWatermarkThatTheFollowerDoesNotKnowIsNewsAgain) {
+  FetchSessionRequest request = Request(0, 0, {0});
+  request.partitions[0].fetch_offset = Offset(5);
+  request.partitions[0].high_watermark = Offset(4);
+  FetchSessionContext context = cache_.Begin(1, std::move(request));
+  FetchResult result = Result(context, 5);
+  cache_.Finish(context, &result);
+  const int32_t id = context.session_id;
+  context = cache_.Begin(1, Request(id, 1, {}));
+  result = Result(context, 5);
+  cache_.Finish(context, &result);
+  EXPECT_THAT(Numbers(result), ElementsAre(0));
+  request = Request(id, 2, {0});
+  request.partitions[0].fetch_offset = Offset(5);
+  request.partitions[0].high_watermark = Offset(5);
+  context = cache_.Begin(1, std::move(request));
+  result = Result(context, 5);
+  cache_.Finish(context, &result);
+  EXPECT_THAT(Numbers(result), IsEmpty());
+}
+
 TEST_F(FetchSessionTest, AnErrorIsNewsEachTimeAndSoIsItsEnd) {
   const int32_t id = Open(1, {0});
   for (int epoch : {1, 2}) {
