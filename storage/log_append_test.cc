@@ -444,6 +444,31 @@ TEST_F(LogAppendTest, AnIndexEntryBeforeTheFilesBeginRebuildsTheIndex) {  // sce
   EXPECT_EQ(read->next_offset, Offset(12));
 }
 
+// The largest timestamp of a segment decides about lookups by time and about retention.
+TEST_F(LogAppendTest, ATimeIndexThatTheBatchesDoNotBearOutIsRebuilt) {  // scenario G10
+  LogConfig config;
+  config.index_interval_bytes = 100;
+  log_->UpdateConfig(config);
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(AppendAt(*log_, BatchOf({"abcdefgh"}, 100 + i)).ok());
+  ASSERT_TRUE(log_->Roll(0).ok());
+  ASSERT_TRUE(AppendAt(*log_, BatchOf({"last"}, 500)).ok());
+  ASSERT_TRUE(log_->Close(true).ok());
+  const std::string path = "data/t-0/00000000000000000000.timeindex";
+  const auto size = static_cast<int64_t>(files_.ReadFile(path)->size());
+  ASSERT_GE(size, 36);
+  for (const int64_t begin : {size - 12, int64_t{0}}) {  // the largest; all of them
+    for (int64_t at = begin + 7; at < size; at += 12) files_.CorruptByte(path, at, '\x40');
+    Reopen();
+    for (int64_t t = 100; t < 112; ++t) {
+      const auto found = log_->OffsetForTimestamp(t, Offset(13));
+      ASSERT_TRUE(found.ok()) << found.status();
+      EXPECT_EQ((*found)->offset, Offset(t - 100)) << t;
+    }
+    ASSERT_TRUE(log_->Close(true).ok());
+  }
+  Reopen();
+}
+
 TEST_F(LogAppendTest, AnIndexEntryBehindTheFilesEndRebuildsTheIndex) {  // scenario G10
   LogConfig config;
   config.index_interval_bytes = 100;

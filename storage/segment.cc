@@ -199,6 +199,11 @@ absl::Status Segment::ScanTail(int32_t index_interval_bytes) {
 }
 
 absl::StatusOr<bool> Segment::ScanBehindIndexes(int32_t index_interval_bytes) {
+  max_timestamp_ = {kNoTimestamp, kNoOffset};
+  if (time_index_.count() > 0) max_timestamp_ = time_index_.At(time_index_.count() - 1);
+  Q_ASSIGN_OR_RETURN(const bool bears, Bears(max_timestamp_));
+  if (!bears) return false;
+  max_timestamp_checked_ = true;
   int64_t start = 0;
   Offset indexed = kNoOffset;
   if (index_.count() > 0) {
@@ -206,8 +211,6 @@ absl::StatusOr<bool> Segment::ScanBehindIndexes(int32_t index_interval_bytes) {
     start = last.position;
     indexed = last.offset;
   }
-  max_timestamp_ = {kNoTimestamp, kNoOffset};
-  if (time_index_.count() > 0) max_timestamp_ = time_index_.At(time_index_.count() - 1);
   bytes_since_index_ = 0;
   end_ = base_;
   BatchReader reader(file_, start, size_, kScanChunk);
@@ -273,6 +276,7 @@ absl::Status Segment::EnsureIndexes() const {
         (size_ == 0 || time_index_.count() > 0)) {
       max_timestamp_ = {kNoTimestamp, kNoOffset};
       if (time_index_.count() > 0) max_timestamp_ = time_index_.At(time_index_.count() - 1);
+      max_timestamp_checked_ = false;
       indexes_loaded_ = true;
       return absl::OkStatus();
     }
@@ -286,6 +290,7 @@ absl::Status Segment::RebuildIndexes() const {
   time_index_.bytes().Reset();
   bytes_since_index_ = 0;
   max_timestamp_ = {kNoTimestamp, kNoOffset};
+  max_timestamp_checked_ = true;
   BatchReader reader(file, 0, size_, kScanChunk);
   while (true) {
     Q_ASSIGN_OR_RETURN(BatchReader::Found found, reader.Next(false));
@@ -356,15 +361,36 @@ absl::StatusOr<std::optional<BatchFacts>> Segment::FindBatchAcross(int64_t start
 }
 
 absl::StatusOr<int64_t> Segment::ScanStartForTimestamp(WallMillis timestamp) const {
-  Q_RETURN_IF_ERROR(EnsureIndexes());
-  const std::optional<TimeIndexEntry> before = time_index_.LookupBefore(timestamp);
-  if (!before.has_value()) return 0;
-  Q_ASSIGN_OR_RETURN(std::optional<BatchFacts> batch, FindBatch(before->offset));
-  return batch.has_value() ? batch->position : size_;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Q_RETURN_IF_ERROR(EnsureIndexes());
+    const std::optional<TimeIndexEntry> before = time_index_.LookupBefore(timestamp);
+    if (!before.has_value()) return 0;
+    Q_ASSIGN_OR_RETURN(const bool bears, Bears(*before));
+    if (!bears) {
+      Q_RETURN_IF_ERROR(RebuildIndexes());
+      continue;
+    }
+    Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, FindBatch(before->offset));
+    return batch.has_value() ? batch->position : 0;
+  }
+  return 0;
+}
+
+absl::StatusOr<bool> Segment::Bears(const TimeIndexEntry& entry) const {
+  if (entry.offset == kNoOffset) return true;
+  if (entry.offset < base_) return false;
+  Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, FindBatch(entry.offset));
+  return batch.has_value() && batch->base_offset <= entry.offset &&
+         batch->max_timestamp == entry.timestamp;
 }
 
 absl::StatusOr<TimeIndexEntry> Segment::MaxTimestamp() const {
   Q_RETURN_IF_ERROR(EnsureIndexes());
+  if (!max_timestamp_checked_) {
+    Q_ASSIGN_OR_RETURN(const bool bears, Bears(max_timestamp_));
+    if (!bears) Q_RETURN_IF_ERROR(RebuildIndexes());
+    max_timestamp_checked_ = true;
+  }
   return max_timestamp_;
 }
 

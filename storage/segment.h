@@ -134,6 +134,9 @@ class Segment {
         index_(base),
         time_index_(base) {}
 
+  // Whether the batch at the entry's offset has its timestamp: nothing else shows that a time index
+  // is damaged.
+  absl::StatusOr<bool> Bears(const TimeIndexEntry& entry) const;
   absl::Status EnsureIndexes() const;
   absl::Status RebuildIndexes() const;
   // Adds what the indexes leave out: from the last index entry to size(). If the indexes do not fit
@@ -162,6 +165,7 @@ class Segment {
   mutable TimeIndex time_index_;
   mutable int64_t bytes_since_index_ = 0;
   mutable TimeIndexEntry max_timestamp_{kNoTimestamp, kNoOffset};
+  mutable bool max_timestamp_checked_ = true;  // false: a file says so, and may be damaged
   mutable std::optional<std::vector<AbortedTransaction>> aborted_;
 };
 

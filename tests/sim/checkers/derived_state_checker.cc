@@ -74,7 +74,6 @@ void CheckDerivedState(const PartitionName& partition, int32_t node, const std::
                           last, found, base),
           last);
     }
-    if (!state.offset_for_time) continue;
     const WallMillis time = all[i].max_timestamp();
     const int64_t first = FirstAt(all, time);
     if (const int64_t found = state.offset_for_time(time); found != first) {

@@ -16,8 +16,7 @@ namespace quorate::sim {
 struct DerivedState {
   // By the index: where the batch that holds `offset` begins; -1 = none is found.
   std::function<int64_t(int64_t offset)> batch_at;
-  // By the time index: the first record that is as late as `timestamp`; -1 = none is found. Empty:
-  // a bit of it was flipped, which nothing can tell.
+  // By the time index: the first record that is as late as `timestamp`; -1 = none is found.
   std::function<int64_t(WallMillis timestamp)> offset_for_time;
   const ProducerStateTable* producers = nullptr;
 };

@@ -34,7 +34,7 @@ constexpr int kStorms = 3;
 constexpr int32_t kOffsetsPartitions = 2;  // as SimNode asks for
 
 // What a log answers from its indexes and its table of producers.
-DerivedState DerivedStateOf(const Log& log, bool time_index_damaged) {
+DerivedState DerivedStateOf(const Log& log) {
   DerivedState state;
   state.batch_at = [&log](int64_t offset) -> int64_t {
     const auto read = log.Read(Offset(offset), log.end_offset(), 1, /*at_least_one=*/true);
@@ -43,7 +43,6 @@ DerivedState DerivedStateOf(const Log& log, bool time_index_damaged) {
     return RecordBatchView::Parse(*bytes)->base_offset().value();
   };
   state.producers = &log.producers();
-  if (time_index_damaged) return state;
   state.offset_for_time = [&log](WallMillis timestamp) -> int64_t {
     const auto found = log.OffsetForTimestamp(timestamp, log.end_offset());
     return found.ok() && *found ? (*found)->offset.value() : -1;
@@ -302,8 +301,7 @@ void Simulation::CompareReplicas() {
         epochs.emplace_back(start.epoch.value(), start.start_offset.value());
       }
       CheckEpochCache(name, replica.node, epochs, replica.bytes, verdict_);
-      const bool flipped = scenario_.faults.Has(FaultKind::kFlippedBit);
-      CheckDerivedState(name, replica.node, replica.bytes, DerivedStateOf(*log, flipped), verdict_);
+      CheckDerivedState(name, replica.node, replica.bytes, DerivedStateOf(*log), verdict_);
     }
     CheckReplicas(name, replicas, verdict_);
   }
