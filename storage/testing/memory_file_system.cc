@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace quorate {
@@ -48,12 +49,13 @@ class MemoryFile final : public File {
         generation_(owner->generation_) {}
 
   absl::StatusOr<size_t> ReadAt(int64_t offset, char* out, size_t length) const override {
+    QCHECK_GE(offset, 0);
     Q_RETURN_IF_ERROR(Alive());
     if (owner_->unreadable_.contains(path_)) {
       return absl::DataLossError(absl::StrFormat("%s: input/output error", path_));
     }
     const std::string& live = inode_->state.live;
-    if (offset < 0 || static_cast<size_t>(offset) >= live.size()) return 0;
+    if (static_cast<size_t>(offset) >= live.size()) return 0;
     const size_t got = std::min(length, live.size() - static_cast<size_t>(offset));
     std::memcpy(out, live.data() + offset, got);
     return got;
