@@ -116,7 +116,7 @@ class Totals {
   // How many points there are, and which took part in fewer than 1 % of the seeds.
   std::string PointsText() const {
     const size_t seeds = passed_ + failed_;
-    if (seeds < kSeedsForCoverage) return "";
+    if (seeds < kSeedsForCoverage || seeds_with_.empty()) return "";
     std::string rare;
     for (const std::string& name : RarePoints()) {
       const auto it = seeds_with_.find(name);
