@@ -36,10 +36,20 @@ void FillCaller(const HandlerEnv& env, const RequestContext& context, Request* r
   caller->set_request_id(context.header.correlation_id);
 }
 
+// What a client is told when the controller refuses a call as a whole: that this broker is being
+// registered anew is not the client's matter, which is to try again.
+inline kafka::KafkaError ErrorForClient(int32_t code) {
+  const kafka::KafkaError error = kafka::ErrorFromCode(static_cast<int16_t>(code));
+  const bool of_broker = error == kafka::KafkaError::kStaleBrokerEpoch ||
+                         error == kafka::KafkaError::kBrokerIdNotRegistered;
+  return of_broker ? kafka::KafkaError::kNotController : error;
+}
+
 // Calls `method`; `done(absl::StatusOr<Response>)` gets the answer: if it has a log_index, when the
 // image has reached that or `timeout` is over (what was committed stays committed, so that is no
 // error); else at once.
-// ERRORS to `done`: a KafkaStatus: REQUEST_TIMED_OUT if no controller answered, else the header's.
+// ERRORS to `done`: a KafkaStatus: REQUEST_TIMED_OUT if no controller answered, NOT_CONTROLLER
+// while this broker is being registered anew, else the header's.
 template <typename Response, typename Request, typename F>
 void Forward(const HandlerEnv& env, const RequestContext& context, std::string_view method,
              Request request, Micros timeout, F done) {
@@ -59,8 +69,7 @@ void Forward(const HandlerEnv& env, const RequestContext& context, std::string_v
         }
         if (response->header().error() != 0) {
           return done(absl::StatusOr<Response>(kafka::KafkaStatus(
-              kafka::ErrorFromCode(static_cast<int16_t>(response->header().error())),
-              response->header().error_message())));
+              ErrorForClient(response->header().error()), response->header().error_message())));
         }
         if constexpr (requires { response->log_index(); }) {
           const LogIndex index(response->log_index());

@@ -138,12 +138,26 @@ TEST_F(AdminTest, AnErrorOfTheWholeCallIsEachTopicsError) {
   AddTopic(&request, "fresh");
   const auto exchange = Send(request, 5);
   pb::CreateTopicsResponse answer;
-  answer.mutable_header()->set_error(77);
-  answer.mutable_header()->set_error_message("stale");
+  answer.mutable_header()->set_error(Code(KafkaError::kClusterAuthorizationFailed));
+  answer.mutable_header()->set_error_message("no");
   rpc.Answer("Controller.CreateTopics", answer);
   const auto response = Answer<CreateTopicsResponse>(*exchange, 5);
-  EXPECT_EQ(response.topics[0].error_code, Code(KafkaError::kStaleBrokerEpoch));
-  EXPECT_EQ(response.topics[0].error_message, "stale");
+  EXPECT_EQ(response.topics[0].error_code, Code(KafkaError::kClusterAuthorizationFailed));
+  EXPECT_EQ(response.topics[0].error_message, "no");
+}
+
+TEST_F(AdminTest, WhileTheBrokerIsRegisteredAnewTheClientIsToTryAgain) {
+  for (const KafkaError error :
+       {KafkaError::kStaleBrokerEpoch, KafkaError::kBrokerIdNotRegistered}) {
+    CreateTopicsRequest request;
+    AddTopic(&request, "fresh");
+    const auto exchange = Send(request, 5);
+    pb::CreateTopicsResponse answer;
+    answer.mutable_header()->set_error(Code(error));
+    rpc.Answer("Controller.CreateTopics", answer);
+    EXPECT_EQ(Answer<CreateTopicsResponse>(*exchange, 5).topics[0].error_code,
+              Code(KafkaError::kNotController));
+  }
 }
 
 TEST_F(AdminTest, TopicsAreDeletedByNameOrId) {

@@ -63,7 +63,7 @@ void FaultInjector::ChangeVoters() {
     RequestChange(**leader, change,
                   absl::StrFormat("the lost disk of %s is to vote no more", node.host()));
   } else if (wipe) {
-    if (!disk_full_ && MayLoseVoter(node)) WipeVoter(node);
+    if (!Wounded() && !disk_full_ && MayLoseVoter(node)) WipeVoter(node);
   } else if (voters.size() > 2 && LostVoters(voters) == 0) {
     change.kind = VoterChange::Kind::kRemove;
     RequestChange(**leader, change, absl::StrFormat("%s is to vote no more", node.host()));
