@@ -200,9 +200,11 @@ absl::Status Segment::ScanTail(int32_t index_interval_bytes) {
 
 absl::StatusOr<bool> Segment::ScanBehindIndexes(int32_t index_interval_bytes) {
   max_timestamp_ = {kNoTimestamp, kNoOffset};
-  if (time_index_.count() > 0) max_timestamp_ = time_index_.At(time_index_.count() - 1);
-  Q_ASSIGN_OR_RETURN(const bool bears, Bears(max_timestamp_));
-  if (!bears) return false;
+  if (time_index_.count() > 0) {
+    max_timestamp_ = time_index_.At(time_index_.count() - 1);
+    Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, BatchOf(max_timestamp_));
+    if (!batch.has_value()) return false;
+  }
   max_timestamp_checked_ = true;
   int64_t start = 0;
   Offset indexed = kNoOffset;
@@ -276,7 +278,7 @@ absl::Status Segment::EnsureIndexes() const {
         (size_ == 0 || time_index_.count() > 0)) {
       max_timestamp_ = {kNoTimestamp, kNoOffset};
       if (time_index_.count() > 0) max_timestamp_ = time_index_.At(time_index_.count() - 1);
-      max_timestamp_checked_ = false;
+      max_timestamp_checked_ = time_index_.count() == 0;
       indexes_loaded_ = true;
       return absl::OkStatus();
     }
@@ -365,30 +367,27 @@ absl::StatusOr<int64_t> Segment::ScanStartForTimestamp(WallMillis timestamp) con
     Q_RETURN_IF_ERROR(EnsureIndexes());
     const std::optional<TimeIndexEntry> before = time_index_.LookupBefore(timestamp);
     if (!before.has_value()) return 0;
-    Q_ASSIGN_OR_RETURN(const bool bears, Bears(*before));
-    if (!bears) {
-      Q_RETURN_IF_ERROR(RebuildIndexes());
-      continue;
-    }
-    Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, FindBatch(before->offset));
-    return batch.has_value() ? batch->position : 0;
+    Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, BatchOf(*before));
+    if (batch.has_value()) return batch->position;
+    Q_RETURN_IF_ERROR(RebuildIndexes());
   }
   return 0;
 }
 
-absl::StatusOr<bool> Segment::Bears(const TimeIndexEntry& entry) const {
-  if (entry.offset == kNoOffset) return true;
-  if (entry.offset < base_) return false;
-  Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, FindBatch(entry.offset));
-  return batch.has_value() && batch->base_offset <= entry.offset &&
-         batch->max_timestamp == entry.timestamp;
+absl::StatusOr<std::optional<BatchFacts>> Segment::BatchOf(const TimeIndexEntry& entry) const {
+  if (entry.offset < base_) return std::nullopt;
+  Q_ASSIGN_OR_RETURN(std::optional<BatchFacts> batch, FindBatch(entry.offset));
+  const bool bears = batch.has_value() && batch->base_offset <= entry.offset &&
+                     batch->max_timestamp == entry.timestamp;
+  if (!bears) batch.reset();
+  return batch;
 }
 
 absl::StatusOr<TimeIndexEntry> Segment::MaxTimestamp() const {
   Q_RETURN_IF_ERROR(EnsureIndexes());
   if (!max_timestamp_checked_) {
-    Q_ASSIGN_OR_RETURN(const bool bears, Bears(max_timestamp_));
-    if (!bears) Q_RETURN_IF_ERROR(RebuildIndexes());
+    Q_ASSIGN_OR_RETURN(const std::optional<BatchFacts> batch, BatchOf(max_timestamp_));
+    if (!batch.has_value()) Q_RETURN_IF_ERROR(RebuildIndexes());
     max_timestamp_checked_ = true;
   }
   return max_timestamp_;

@@ -134,9 +134,9 @@ class Segment {
         index_(base),
         time_index_(base) {}
 
-  // Whether the batch at the entry's offset has its timestamp: nothing else shows that a time index
-  // is damaged.
-  absl::StatusOr<bool> Bears(const TimeIndexEntry& entry) const;
+  // The batch at the entry's offset; nullopt if there is none with its timestamp. Nothing else
+  // shows that a time index is damaged.
+  absl::StatusOr<std::optional<BatchFacts>> BatchOf(const TimeIndexEntry& entry) const;
   absl::Status EnsureIndexes() const;
   absl::Status RebuildIndexes() const;
   // Adds what the indexes leave out: from the last index entry to size(). If the indexes do not fit

@@ -215,10 +215,7 @@ void Partition::MaybeFetchAnew() {
   if (state_.leader == kNoNode || state_.leader == env_->broker) return;
   // The image knows of this process' registration, which an unclean stop takes out of both; no
   // answer to an earlier one's fetches can bring it back (scenario B5).
-  const auto has_this = [this](const ReplicaList& list) {
-    return std::find(list.begin(), list.end(), env_->broker) != list.end();
-  };
-  if (has_this(state_.isr) || has_this(state_.elr)) return;
+  if (Contains(state_.isr, env_->broker) || Contains(state_.elr, env_->broker)) return;
   damaged_ = false;
   fetched_anew_ = true;
   role_ = Role::kOpening;
